@@ -1,0 +1,225 @@
+"""What can go wrong, as types, and the exit statuses they end in.
+
+    RotatorError(message, hint)             1
+    |-- ConfigError                        78  carries every problem found, not the first
+    |-- UsageError                          2
+    |-- TryLater                            3  nothing changed
+    |   |-- LockHeld
+    |   `-- WindowClosed
+    |-- PersonNeeded                        4  drift, an undo that failed, an unknown state
+    |   |-- Drift
+    |   `-- UndoFailed
+    |-- NotDelivered                        5  rotated and tested; the hand-over failed
+    |-- InstallationMismatch               78  state and keyring belong to different installations
+    |-- KeyStoreError                       1
+    |   |-- KeyStoreUnavailable                locked, absent, timed out
+    |   |-- KeyNotFound
+    |   `-- KeyStoreCorrupt                    what was read back is not what was stored
+    |-- KeyMaterialError                    1  a key or certificate that cannot be used
+    |-- SecretUnavailable                   1  a password or master key that a reference names
+    |-- ServerError                         1  carries method, url, status
+    |   |-- ServerUnreachable                  refused, reset, timed out: no answer
+    |   |-- TlsError                           root, name, client certificate, protocol
+    |   |-- AuthenticationFailed               401, or a login page
+    |   |-- PermissionDenied                   403
+    |   |-- NotFound                           404
+    |   |-- BadRequest                         400
+    |   |-- Conflict                           409
+    |   |-- ServerFault                        5xx, 429
+    |   `-- UnexpectedAnswer                   not the JSON we know, too large, cut short
+    |-- Refused                             1  a request that would break a rule; nothing was changed
+    |-- VerificationFailed                  1  a test login said no
+    `-- Undone                              1  failed; the key that was current is back and tested
+
+Inside rotator only these travel: an adapter maps each third-party error once, where it meets it.
+"""
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class ExitStatus(IntEnum):
+    """What the process says to the shell and to systemd."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    TRY_LATER = 3
+    PERSON_NEEDED = 4
+    NOT_DELIVERED = 5
+    CONFIG = 78
+
+
+_WORST_FIRST = (
+    ExitStatus.PERSON_NEEDED,
+    ExitStatus.NOT_DELIVERED,
+    ExitStatus.FAILED,
+    ExitStatus.TRY_LATER,
+    ExitStatus.DONE,
+)
+
+
+def worst(statuses: "Iterable[ExitStatus]") -> ExitStatus:
+    """The exit status of a run over several virtual proxies: the worst of 4, 5, 1, 3, 0."""
+    seen = set(statuses)
+    return next((status for status in _WORST_FIRST if status in seen), ExitStatus.DONE)
+
+
+class RotatorError(Exception):
+    """Everything that can happen. `message` names place and cause; `hint` says what to do now."""
+
+    exit_status = ExitStatus.FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    @property
+    def reason(self) -> str:
+        """The error as one constant word for scripts: the name of its class."""
+        return type(self).__name__
+
+
+class ConfigError(RotatorError):
+    """The configuration cannot be used. `problems` holds every mistake found, each a whole sentence."""
+
+    exit_status = ExitStatus.CONFIG
+
+    def __init__(self, message: str, *, hint: str | None = None, problems: "Sequence[str]" = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+
+
+class UsageError(RotatorError):
+    """The command line asks for something that has no meaning."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class TryLater(RotatorError):
+    """Nothing was changed; the same call may succeed later."""
+
+    exit_status = ExitStatus.TRY_LATER
+
+
+class LockHeld(TryLater):
+    """Another rotator works on the same virtual proxy."""
+
+
+class WindowClosed(TryLater):
+    """No maintenance window is open, or too little of it is left."""
+
+
+class PersonNeeded(RotatorError):
+    """rotator will not go on by itself."""
+
+    exit_status = ExitStatus.PERSON_NEEDED
+
+
+class Drift(PersonNeeded):
+    """The server holds what rotator neither put there nor knows."""
+
+
+class UndoFailed(PersonNeeded):
+    """The new key failed and the old one could not be put back. Carries both causes in its message."""
+
+
+class NotDelivered(RotatorError):
+    """The rotation is done; handing the key over failed and is tried again by the next run."""
+
+    exit_status = ExitStatus.NOT_DELIVERED
+
+
+class InstallationMismatch(RotatorError):
+    """State and keyring belong to different installations, as when the wrong account runs rotator."""
+
+    exit_status = ExitStatus.CONFIG
+
+
+class KeyStoreError(RotatorError):
+    """The keyring failed."""
+
+
+class KeyStoreUnavailable(KeyStoreError):
+    """The keyring gave no answer: absent, locked, or too slow."""
+
+
+class KeyNotFound(KeyStoreError):
+    """The keyring holds no such item."""
+
+
+class KeyStoreCorrupt(KeyStoreError):
+    """The keyring holds something else than what was stored."""
+
+
+class KeyMaterialError(RotatorError):
+    """A key or certificate that cannot be read, is too weak, or does not fit its counterpart."""
+
+
+class SecretUnavailable(RotatorError):
+    """A `credential:`, `keyring:` or `file:` reference that cannot be resolved."""
+
+
+class ServerError(RotatorError):
+    """The server, or the way to it, failed. `status` is the HTTP status where there was one."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, method: str = "", url: str = "", status: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.method = method
+        self.url = url
+        self.status = status
+
+
+class ServerUnreachable(ServerError):
+    """No whole answer came: refused, reset, timed out. A change may have been applied all the same."""
+
+
+class TlsError(ServerError):
+    """The TLS handshake failed: unknown root, wrong name, refused or expired client certificate, old protocol."""
+
+
+class AuthenticationFailed(ServerError):
+    """401, or a login page where data was due."""
+
+
+class PermissionDenied(ServerError):
+    """403."""
+
+
+class NotFound(ServerError):
+    """404."""
+
+
+class BadRequest(ServerError):
+    """400: from QRS a malformed request, from a proxy an unknown or unlinked prefix."""
+
+
+class Conflict(ServerError):
+    """409: somebody edited the entity since it was read."""
+
+
+class ServerFault(ServerError):
+    """5xx or 429."""
+
+
+class UnexpectedAnswer(ServerError):
+    """An answer that is not what the request asks for: HTML for JSON, wrong types, too large, cut short."""
+
+
+class Refused(RotatorError):
+    """What was asked would break a rule that rotator keeps; nothing was changed."""
+
+
+class VerificationFailed(RotatorError):
+    """A test login did not end as it must."""
+
+
+class Undone(RotatorError):
+    """The new key failed; the key that was current is back and was tested."""
