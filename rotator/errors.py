@@ -35,11 +35,13 @@ Inside rotator only these travel: an adapter maps each third-party error once, w
 """
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from rotator.model import Check
 
 
 class ExitStatus(IntEnum):
@@ -70,9 +72,13 @@ def worst(statuses: "Iterable[ExitStatus]") -> ExitStatus:
 
 
 class RotatorError(Exception):
-    """Everything that can happen. `message` names place and cause; `hint` says what to do now."""
+    """Everything that can happen. `message` names place and cause; `hint` says what to do now.
+
+    `checks` are the test logins that led to it, where there were any.
+    """
 
     exit_status = ExitStatus.FAILED
+    checks: "tuple[Check, ...]" = ()
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -83,6 +89,11 @@ class RotatorError(Exception):
     def reason(self) -> str:
         """The error as one constant word for scripts: the name of its class."""
         return type(self).__name__
+
+    def with_checks(self, checks: "Sequence[Check]") -> Self:
+        """This error, carrying the test logins that led to it."""
+        self.checks = tuple(checks)
+        return self
 
 
 class ConfigError(RotatorError):

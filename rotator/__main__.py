@@ -1,0 +1,19 @@
+"""The entry point: answers `--version` at once, before anything is imported, and starts the command line."""
+
+import sys
+
+
+def main() -> None:
+    """Run rotator with the arguments of this process, and exit with its status."""
+    if sys.argv[1:] == ["--version"]:
+        from rotator.version import __version__  # noqa: PLC0415 - the quick way out
+
+        print(f"rotator {__version__}")  # noqa: T201 - this is the answer
+        return
+    from rotator.cli.app import run  # noqa: PLC0415 - see above
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

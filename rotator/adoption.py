@@ -1,0 +1,130 @@
+"""adopt and release: a virtual proxy's key taken into rotator's care, and given up again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from rotator import rotation, steps, verification
+from rotator.errors import KeyMaterialError, Refused, UsageError, VerificationFailed
+from rotator.keys import PrivateKey
+from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
+from rotator.planning import stages
+from rotator.planning.rotation import Step
+from rotator.provisioning import remember
+from rotator.steps import Scene
+
+
+def adopt(scene: Scene, key: PrivateKey) -> Result:
+    """Take in the private key that a virtual proxy already serves, after a test login. Nothing goes to the server.
+
+    Raises KeyMaterialError where the key is not the one the server's certificate carries, VerificationFailed where it
+    does not log in.
+    """
+    name = scene.spec.name
+    ring = _settled(scene, scene.world.keystore.ring())
+    observed = rotation.look(scene, ring)
+    shown = observed.virtual_proxy.fingerprint
+    if shown is None:
+        raise Refused(
+            f"{name}: the virtual proxy {scene.spec.prefix!r} holds no certificate that can be read, so no key fits it",
+            hint=f"give it its first key: rotator create-proxy {name}",
+        )
+    if key.fingerprint != shown:
+        raise KeyMaterialError(
+            f"{name}: the key {short(key.fingerprint)} is not the one that the virtual proxy serves, {short(shown)}",
+            hint="find the private key of the certificate in the QMC; if nobody has it any more: "
+            f"rotator adopt {name} --replace-key",
+        )
+    scene.world.tell(f"testing a login with {short(key.fingerprint)}")
+    checks = scene.tests.accepted(verification.CURRENT, key, observed.virtual_proxy, observed.proxies)
+    if not verification.all_passed(checks):
+        raise VerificationFailed(
+            f"{name}: the key fits the certificate, but does not log in everywhere: {verification.worst_of(checks)}",
+            hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
+            f"rotator create-proxy {name} --plan",
+        ).with_checks(checks)
+    current = ring.at(Stage.CURRENT)
+    if current is not None and current.fingerprint == shown:
+        ring = remember(scene, ring, observed.virtual_proxy)
+        return scene.result(ring, Outcome.UNCHANGED, "AlreadyCurrent", "this key is current already", checks)
+    keystore, text = scene.world.keystore, observed.virtual_proxy.certificate
+    kept = keystore.add_certificate(text)
+    known = ring.known(shown)
+    if known is not None:
+        version = replace(known, stage=Stage.CURRENT, since=scene.world.clock.now(), certificate=kept)
+    else:
+        version = steps.described(key, text, Stage.CURRENT, scene)
+        keystore.add_key(version, key)
+    ring = keystore.save(stages.with_current(ring, version, scene.world.clock.now()))
+    ring = remember(scene, ring, observed.virtual_proxy)
+    return scene.result(ring, Outcome.ADOPTED, "Adopted", f"the key {short(shown)} is current", checks)
+
+
+def replace_key(scene: Scene, confirmed: str) -> Result:
+    """Put a fresh key in place of one whose private half is lost.
+
+    `confirmed` is the server's fingerprint, as a person typed it.
+    Nobody can test the lost key, so an undo can only see that its certificate is back.
+    """
+    name = scene.spec.name
+    ring = _settled(scene, scene.world.keystore.ring())
+    observed = rotation.look(scene, ring)
+    check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed)
+    rotation.ask(scene, observed.proxies)
+    ring = remember(scene, ring, observed.virtual_proxy)
+    ring, pending = steps.create(scene, ring)
+    ring = steps.open_intent(scene, ring, observed.virtual_proxy, IntentKind.REPLACE_KEY, pending)
+    return rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ADOPTED)
+
+
+def shown_fingerprint(scene: Scene) -> str | None:
+    """The fingerprint to be confirmed before `replace_key`; None where there is no readable certificate."""
+    return rotation.look(scene, scene.world.keystore.ring()).virtual_proxy.fingerprint
+
+
+def check_confirmed(name: str, shown: str | None, confirmed: str) -> None:
+    """Raise UsageError unless `confirmed` is the server's fingerprint: its first 12 hex digits or more."""
+    expected = shown or "none"
+    given = confirmed.strip().lower()
+    if given == expected or (shown is not None and len(given) >= len(short(expected)) and expected.startswith(given)):
+        return
+    raise UsageError(
+        f"{name}: the fingerprint was not confirmed: the virtual proxy holds {short(expected)}",
+        hint=f"whoever logs in with that key is locked out by its replacement; if nobody does: "
+        f"rotator adopt {name} --replace-key --fingerprint {short(expected)}",
+    )
+
+
+def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Result:
+    """Stop managing: the virtual proxy stays as it is, the keys are deleted here, all of them.
+
+    `take_along` is given the current private key first, and raises where it cannot be kept.
+    """
+    name, keystore = scene.spec.name, scene.world.keystore
+    ring = _settled(scene, keystore.ring())
+    current = ring.at(Stage.CURRENT)
+    if take_along is not None:
+        if current is None:
+            raise Refused(f"{name}: the keyring has no current key to take along", hint=f"see rotator keys list {name}")
+        take_along(keystore.key(current))
+    elif ring.delivery is not None:
+        raise Refused(
+            f"{name}: the current key was not handed over yet, and would be lost",
+            hint=f"deliver it first: rotator rotate {name}; or take it along: rotator release {name} --private-to FILE",
+        )
+    if not ring.keys:
+        return scene.result(ring, Outcome.UNCHANGED, "NoKeys", "the keyring has no key of it")
+    keystore.clear()
+    message = f"{len(ring.keys)} keys were deleted here; the virtual proxy is as it was"
+    return scene.result(ring, Outcome.RELEASED, "Released", message)
+
+
+def _settled(scene: Scene, ring: Ring) -> Ring:
+    """The ring, if no change is under way: taking or giving up a key in the middle of one would lose its way back."""
+    if ring.intent is None:
+        return ring
+    verb = "create-proxy" if ring.intent.kind is IntentKind.FIRST_KEY else "rotate"
+    raise Refused(
+        f"{scene.spec.name}: a change of its certificate is not finished; it began "
+        f"{ring.intent.started:%Y-%m-%d %H:%M} UTC",
+        hint=f"finish it first: rotator {verb} {scene.spec.name}",
+    )

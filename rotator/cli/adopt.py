@@ -1,0 +1,96 @@
+"""rotator adopt."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rotator.cli.options import AsJson, Name, SiteName, Yes
+from rotator.cli.session import Session
+from rotator.errors import KeyMaterialError, UsageError
+from rotator.model import Result, short
+from rotator.report import text
+
+
+if TYPE_CHECKING:
+    from rotator.steps import Scene
+
+STANDARD_INPUT = "-"
+LARGEST_KEY_FILE = 64 * 1024
+"""Bytes: an RSA key of 16,384 bits in PEM has 13 KB."""
+
+
+def adopt(
+    context: typer.Context,
+    name: Name,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="FILE|-", help="The private key that the virtual proxy serves.")
+    ] = None,
+    replace_key: Annotated[
+        bool, typer.Option("--replace-key", help="Nobody has the private key any more: put a fresh one in its place.")
+    ] = False,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", metavar="HEX", help="Confirms, without a terminal, which key is replaced."),
+    ] = None,
+    site: SiteName = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take over a virtual proxy that already serves users: with its private key, without a write to the server.
+
+    With --replace-key a fresh key is put in place of one that is lost, once its fingerprint is confirmed.
+    """
+    from rotator import adoption
+    from rotator.cli.wiring import Wiring
+
+    session: Session = context.obj
+    spec = session.one(name, site)
+    if (key is None) is not replace_key:
+        raise UsageError("adopt takes either --key FILE or --replace-key", hint="see rotator adopt --help")
+    if fingerprint is not None and not replace_key:
+        raise UsageError("--fingerprint belongs to --replace-key", hint="see rotator adopt --help")
+    wiring = Wiring(session, consent=yes or not sys.stdin.isatty())
+    if key is not None:
+        from rotator.keys import PrivateKey
+
+        private = PrivateKey.from_file_bytes(_read(key))
+        results, errors = session.each(
+            [spec], lambda _: wiring.locked(spec, lambda scene: adoption.adopt(scene, private))
+        )
+    else:
+        confirmed = fingerprint if fingerprint is not None else _typed(wiring.scene(spec))
+        results, errors = session.each(
+            [spec], lambda _: wiring.locked(spec, lambda scene: adoption.replace_key(scene, confirmed))
+        )
+    session.finish(results, errors, as_json=as_json, show=_shown)
+
+
+def _shown(result: Result) -> str:
+    return "\n".join(filter(None, (text.line(result), text.checks(result))))
+
+
+def _typed(scene: "Scene") -> str:
+    """The fingerprint as a person at the terminal typed it; elsewhere nothing, which is then refused."""
+    from rotator import adoption
+
+    if not sys.stdin.isatty():
+        return ""
+    shown = adoption.shown_fingerprint(scene)
+    typer.echo(f"rotator: the virtual proxy holds the key {short(shown) if shown else 'none'}", err=True)
+    typer.echo("rotator: whoever logs in with that key is locked out by its replacement", err=True)
+    return str(typer.prompt("Type the fingerprint to replace it", err=True))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with sys.stdin.buffer if path == STANDARD_INPUT else Path(path).open("rb") as file:
+            data = file.read(LARGEST_KEY_FILE + 1)
+    except OSError as error:
+        raise UsageError(
+            f"--key {path}: {error.strerror}", hint="give the file of the private key, or - for standard input"
+        ) from None
+    if not data.strip() or len(data) > LARGEST_KEY_FILE:
+        raise KeyMaterialError(f"--key {path}: {'too large for' if data.strip() else 'empty, not'} a private key")
+    return data

@@ -1,0 +1,142 @@
+"""The commands, the options before them, and the one place where errors become exit statuses."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+
+# Help and errors are plain lines: importing rich doubles the start-up.
+os.environ["TYPER_USE_RICH"] = "0"
+
+import typer
+
+from rotator.cli.adopt import adopt
+from rotator.cli.create_proxy import create_proxy
+from rotator.cli.demo import demo
+from rotator.cli.doctor import doctor
+from rotator.cli.due import due
+from rotator.cli.keys import keys
+from rotator.cli.release import release
+from rotator.cli.rotate import rotate
+from rotator.cli.sandbox import sandbox
+from rotator.cli.session import Session, emit, log_to_stderr
+from rotator.cli.status import status
+from rotator.cli.token import token
+from rotator.cli.verify import verify
+from rotator.errors import ExitStatus, PersonNeeded, RotatorError, UsageError
+
+
+DUE_ERROR = 255
+"""The status with which `due` tells systemd's ExecCondition= of every error; 1 to 254 would mean: skip."""
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="rotator",
+    help="Provisions JWT virtual proxies on Qlik Sense Enterprise on Windows and rotates their signing keys.",
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command, name in (
+    (create_proxy, "create-proxy"),
+    (adopt, "adopt"),
+    (rotate, "rotate"),
+    (due, "due"),
+    (verify, "verify"),
+    (status, "status"),
+    (token, "token"),
+    (release, "release"),
+    (doctor, "doctor"),
+    (sandbox, "sandbox"),
+    (demo, "demo"),
+):
+    app.command(name)(command)
+app.add_typer(keys, name="keys")
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="The configuration file (or $ROTATOR_CONFIG).")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every step on standard error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="The version.")] = False,
+) -> None:
+    """Take the options before the command."""
+    if version:
+        from rotator.version import __version__
+
+        typer.echo(f"rotator {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(ExitStatus.USAGE)
+    context.obj = Session(command=context.invoked_subcommand or "", config_path=config, verbose=verbose)
+    if verbose:
+        log_to_stderr()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line to its exit status. Every error ends here, as lines on standard error and in the JSON."""
+    try:
+        # Outside standalone mode typer returns the status of typer.Exit and raises the rest.
+        returned = app(list(arguments), prog_name="rotator", standalone_mode=False)
+    except RotatorError as error:
+        return _fail(arguments, error)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("rotator: interrupted; the next run goes on from what is there", err=True)
+        return _status(arguments, INTERRUPTED)
+    except BrokenPipeError:
+        # The reader is gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _status(arguments, ExitStatus.FAILED)
+    except Exception as error:  # noqa: BLE001 - the boundary: nothing leaves rotator as a traceback unasked
+        usage = _usage(error)
+        return _fail(arguments, usage or _bug(error, arguments))
+    return returned if isinstance(returned, int) else ExitStatus.DONE
+
+
+def _usage(error: Exception) -> UsageError | None:
+    """What typer says of arguments it cannot use. Its base class for that is not public, its method is."""
+    says = getattr(error, "format_message", None)
+    if says is None:
+        return None
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "rotator")
+    message = str(says()).strip().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], hint=f"see {path} --help")
+
+
+def _bug(error: Exception, arguments: Sequence[str]) -> PersonNeeded:
+    """What should not happen. The traceback is told on request; it holds no values, as those may be secret."""
+    if {"-v", "--verbose"} & set(arguments):
+        import traceback
+
+        for frame in traceback.extract_tb(error.__traceback__):
+            typer.echo(f"rotator: at {frame.filename}:{frame.lineno} in {frame.name}", err=True)
+    return PersonNeeded(
+        f"this is a bug in rotator: {type(error).__name__}",
+        hint="run rotator status to see how things stand, and report it with what rotator -v prints",
+    )
+
+
+def _fail(arguments: Sequence[str], error: RotatorError) -> int:
+    command = _command(arguments)
+    status = _status(arguments, error.exit_status)
+    emit(command, status, (), (error,), as_json="--json" in arguments)
+    return status
+
+
+def _status(arguments: Sequence[str], status: int) -> int:
+    return DUE_ERROR if _command(arguments) == "due" else status
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The command among the arguments, also where they could not be parsed."""
+    names = {command.name for command in app.registered_commands} | {"keys"}
+    return next((argument for argument in arguments if argument in names), "")

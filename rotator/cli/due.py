@@ -1,0 +1,50 @@
+"""rotator due."""
+
+from datetime import UTC, datetime
+
+import typer
+
+from rotator.cli.options import AsJson, Names, SiteName
+from rotator.cli.session import Session
+from rotator.model import Outcome, ProxySpec, Result, Stage
+
+
+NOTHING_DUE = 1
+
+
+def due(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
+    """Say by the exit status whether something is due: 0 yes, 1 no, 255 every error. For systemd's ExecCondition=.
+
+    Asks the keyring alone, so that it is quick and a server that is down does not matter; `rotator rotate` then asks
+    the server too.
+    """
+    from rotator.cli.keyring import Keyring
+    from rotator.planning.due import DueReason
+    from rotator.planning.due import due as decide
+
+    session: Session = context.obj
+    keyring = Keyring(session.config)
+
+    def verdict(spec: ProxySpec) -> Result:
+        ring = keyring.keystore(spec).ring()
+        found = decide(spec, ring, datetime.now(UTC))
+        if found.reason is DueReason.NO_WINDOW:
+            from rotator.rotation import no_window
+
+            raise no_window(spec)
+        at = f"{found.at:%Y-%m-%dT%H:%M:%SZ}" if found.at else None
+        return Result(
+            site=spec.site,
+            name=spec.name,
+            outcome=Outcome.DUE if found.due else Outcome.UNCHANGED,
+            reason=found.reason.value,
+            message=found.message,
+            proxy_id=ring.proxy_id,
+            key=ring.at(Stage.CURRENT),
+            extra={"due": found.due, "due_at": at},
+        )
+
+    results, errors = session.each(session.specs(names, site), verdict)
+    some = any(result.outcome is Outcome.DUE for result in results)
+    status = 255 if errors else 0 if some else NOTHING_DUE
+    session.finish(results, errors, as_json=as_json, status=status)

@@ -1,0 +1,117 @@
+"""rotator keys."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rotator.cli.options import AsJson, Name, Names, SiteName
+from rotator.cli.session import Session
+from rotator.errors import KeyNotFound, UsageError
+from rotator.model import Json, Outcome, ProxySpec, Result, Stage, short
+from rotator.report import text
+
+
+if TYPE_CHECKING:
+    from rotator.keys import PrivateKey
+
+HEAD = ("name", "stage", "fingerprint", "bits", "created", "since", "certificate ends")
+
+keys = typer.Typer(no_args_is_help=True, help="The keys in the keyring: list them, export them.")
+
+
+@keys.command("list")
+def list_keys(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
+    """List the versions of each key and their stages, from the keyring."""
+    from rotator.cli.keyring import Keyring
+    from rotator.planning.told import told
+
+    session: Session = context.obj
+    session.command = "keys list"
+    keyring = Keyring(session.config)
+
+    def listed(spec: ProxySpec) -> Result:
+        ring = keyring.keystore(spec).ring()
+        rows: list[Json] = [*told(ring)]
+        current = ring.at(Stage.CURRENT)
+        return Result(
+            spec.site, spec.name, Outcome.SHOWN, "Listed", proxy_id=ring.proxy_id, key=current, extra={"keys": rows}
+        )
+
+    results, errors = session.each(session.specs(names, site), listed)
+    if not as_json:
+        rows = [row for result in results if result.outcome is Outcome.SHOWN for row in _rows(result)]
+        typer.echo(text.table(HEAD, rows) if rows else "the keyring has no keys of these virtual proxies")
+    session.finish(results, errors, as_json=as_json, show=lambda _: "")
+
+
+def _rows(result: Result) -> list[list[str]]:
+    listed = result.extra.get("keys")
+    return [
+        [
+            result.name,
+            str(row["stage"]),
+            short(str(row["fingerprint"])),
+            str(row["bits"]),
+            *(str(row[column])[:16].replace("T", " ") for column in ("created", "since", "certificate_not_after")),
+        ]
+        for row in (listed if isinstance(listed, list) else [])
+        if isinstance(row, dict)
+    ]
+
+
+@keys.command("export")
+def export(
+    context: typer.Context,
+    name: Name,
+    form: Annotated[
+        Literal["pem", "jwks"],
+        typer.Option("--format", help="The public side: pem (public key and certificate) or jwks."),
+    ] = "pem",
+    private: Annotated[bool, typer.Option("--private", help="The private key, as PKCS#8 PEM, to --output.")] = False,
+    stage: Annotated[Literal["pending", "current"], typer.Option("--stage", help="Which key.")] = "current",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="A new file, readable by its owner alone.")
+    ] = None,
+    site: SiteName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the public side of a key, or write the private key to a new file."""
+    from rotator.cli.files import write_new, write_private
+    from rotator.cli.keyring import Keyring
+
+    session: Session = context.obj
+    session.command = "keys export"
+    spec = session.one(name, site)
+    if private and output is None:
+        raise UsageError(
+            "a private key is never printed",
+            hint=f"name a new file: rotator keys export {name} --private --output FILE",
+        )
+    keystore = Keyring(session.config).keystore(spec)
+    version = keystore.ring().at(Stage(stage))
+    if version is None:
+        raise KeyNotFound(f"{name}: the keyring has no {stage} key", hint=f"see rotator keys list {name}")
+    key = keystore.key(version)
+    certificate = keystore.certificate(version.certificate)
+    told: dict[str, Json] = {"stage": stage, "output": str(output) if output else None}
+    if private and output is not None:
+        shown = f"{name}: the {stage} private key {short(version.fingerprint)} is in {output}"
+        write_private(output, key.to_pem())
+    else:
+        shown = _public(spec, key, certificate, form)
+        told["certificate"] = certificate
+        told["jwks"] = {"keys": [{**key.jwk(spec.rotation.algorithm)}]}
+        if output is not None:
+            write_new(output, shown.encode("ascii"), mode=0o644)
+            shown = f"{name}: the public side of the {stage} key {short(version.fingerprint)} is in {output}"
+    result = Result(spec.site, spec.name, Outcome.SHOWN, "Exported", key=version, extra=told)
+    session.finish([result], as_json=as_json, show=lambda _: shown.rstrip("\n"))
+
+
+def _public(spec: ProxySpec, key: "PrivateKey", certificate: str, form: str) -> str:
+    if form == "jwks":
+        import json
+
+        return json.dumps({"keys": [key.jwk(spec.rotation.algorithm)]}, indent=2)
+    return key.public_pem() + certificate

@@ -1,0 +1,14 @@
+"""The arguments and options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Tables of the configuration: [proxy.NAME].")
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A table of the configuration: [proxy.NAME].")]
+SiteName = Annotated[str | None, typer.Option("--site", metavar="SITE", help="Only virtual proxies of this site.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

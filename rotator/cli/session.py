@@ -1,0 +1,151 @@
+"""One run of one command: its configuration, what it prints, and the exit status it ends in."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from rotator.errors import ExitStatus, RotatorError, UsageError, worst
+from rotator.model import Outcome, ProxySpec, Result
+from rotator.report import text
+
+
+if TYPE_CHECKING:
+    from rotator.model import Config
+
+
+@dataclass
+class Session:
+    """What the options before the command said, and the command's name."""
+
+    command: str
+    config_path: Path | None = None
+    verbose: bool = False
+    _config: "Config | None" = field(default=None, repr=False)
+
+    @property
+    def config(self) -> "Config":
+        """The configuration, read once. Raises ConfigError."""
+        if self._config is None:
+            import os
+
+            from rotator.config import find, load
+
+            self._config = load(find(self.config_path, os.environ), os.environ)
+        return self._config
+
+    def tell(self, line: str) -> None:
+        """Progress: for a person at a terminal, or with -v."""
+        if self.verbose or sys.stderr.isatty():
+            typer.echo(f"rotator: {line}", err=True)
+
+    def specs(self, names: Sequence[str] | None, site: str | None) -> tuple[ProxySpec, ...]:
+        """The virtual proxies that are named, of one site where `site` is given; all where none is named.
+
+        Raises UsageError for a name or site that the configuration does not have.
+        """
+        config = self.config
+        if site is not None and site not in config.sites:
+            raise UsageError(f"there is no site {site!r} in {config.source}", hint=_known("site", site, config.sites))
+        chosen = {name: spec for name, spec in config.proxies.items() if site in (None, spec.site)}
+        for name in names or ():
+            if name not in chosen:
+                where = f"site {site}" if site else str(config.source)
+                raise UsageError(f"there is no [proxy.{name}] in {where}", hint=_known("proxy", name, chosen))
+        return tuple(chosen[name] for name in dict.fromkeys(names)) if names else tuple(chosen.values())
+
+    def one(self, name: str, site: str | None = None) -> ProxySpec:
+        """The virtual proxy of this name. Raises UsageError."""
+        return self.specs([name], site)[0]
+
+    def each(
+        self, specs: Sequence[ProxySpec], verb: Callable[[ProxySpec], Result]
+    ) -> tuple[list[Result], list[RotatorError]]:
+        """Do `verb` for each: that one fails does not hurt the others. Errors are among the results, and alone too."""
+        results, errors = [], []
+        for spec in specs:
+            try:
+                results.append(verb(spec))
+            except RotatorError as error:
+                errors.append(error)
+                results.append(failed(spec, error))
+        return results, errors
+
+    def finish(
+        self,
+        results: Sequence[Result],
+        errors: Sequence[RotatorError] = (),
+        *,
+        as_json: bool,
+        show: Callable[[Result], str] = text.line,
+        status: int | None = None,
+    ) -> NoReturn:
+        """Print what came out, and end with the worst of the exit statuses, or with `status`."""
+        if status is None:
+            statuses = [ExitStatus(result.exit_status) for result in results] + [error.exit_status for error in errors]
+            unusual = [value for value in statuses if value in (ExitStatus.CONFIG, ExitStatus.USAGE)]
+            status = unusual[0] if unusual and len(set(statuses)) == 1 else worst(_ranked(statuses))
+        emit(self.command, status, results, errors, as_json=as_json, show=show)
+        raise typer.Exit(status)
+
+
+def _ranked(statuses: Sequence[ExitStatus]) -> list[ExitStatus]:
+    """Among several virtual proxies a configuration error of one is a failure of the run."""
+    return [ExitStatus.FAILED if status in (ExitStatus.CONFIG, ExitStatus.USAGE) else status for status in statuses]
+
+
+def emit(
+    command: str,
+    status: int,
+    results: Sequence[Result],
+    errors: Sequence[RotatorError],
+    *,
+    as_json: bool,
+    show: Callable[[Result], str] = text.line,
+) -> None:
+    """Results on standard output, errors on standard error; with `as_json` one document holds both."""
+    if as_json:
+        from rotator.report.document import document, rendered
+
+        typer.echo(rendered(document(command, status, results, errors)))
+    else:
+        for result in results:
+            shown = show(result) if result.outcome is not Outcome.FAILED else text.checks(result)
+            if shown:
+                typer.echo(shown)
+    for error in errors:
+        for line in text.problems(error):
+            typer.echo(line, err=True)
+
+
+def failed(spec: ProxySpec, error: RotatorError) -> Result:
+    """An error as the result of one virtual proxy."""
+    return Result(
+        site=spec.site,
+        name=spec.name,
+        outcome=Outcome.FAILED,
+        reason=error.reason,
+        message=error.message,
+        hint=error.hint,
+        checks=error.checks,
+        exit_status=error.exit_status,
+    )
+
+
+def log_to_stderr() -> None:
+    """What the adapters log, on standard error; third-party libraries only when they warn."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="rotator: %(name)s: %(message)s")
+    logging.getLogger("rotator").setLevel(logging.DEBUG)
+
+
+def _known(what: str, name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"there is: {', '.join(names)}" if names else f"the configuration has no {what} that fits"

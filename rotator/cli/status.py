@@ -1,0 +1,55 @@
+"""rotator status."""
+
+import typer
+
+from rotator.cli.options import AsJson, Names, SiteName
+from rotator.cli.session import Session
+from rotator.model import Json, Outcome, Result, short
+from rotator.report import text
+
+
+HEAD = ("name", "site", "prefix", "key", "age of key", "certificate ends", "linked", "due")
+
+
+def status(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
+    """Show the virtual proxies as the server and the keyring have them now."""
+    from rotator.cli.wiring import Wiring
+    from rotator.inspection import status as verb
+
+    session: Session = context.obj
+    wiring = Wiring(session)
+    results, errors = session.each(session.specs(names, site), lambda spec: verb(wiring.scene(spec)))
+    if not as_json:
+        rows = [_row(result) for result in results if result.outcome is not Outcome.FAILED]
+        if rows:
+            typer.echo(text.table(HEAD, rows))
+        for result in results:
+            if result.exit_status and result.outcome is not Outcome.FAILED:
+                typer.echo(f"rotator: error: {result.message}", err=True)
+                typer.echo(f"rotator: hint: {result.hint}", err=True)
+    session.finish(results, errors, as_json=as_json, show=lambda _: "")
+
+
+def _row(result: Result) -> list[str]:
+    told = result.extra
+    linked = told.get("linked")
+    return [
+        result.name,
+        result.site,
+        str(told.get("prefix")),
+        short(result.key.fingerprint) if result.key else "none",
+        _age(result),
+        _day(told.get("certificate_not_after")),
+        ", ".join(map(str, linked)) if isinstance(linked, list) else "",
+        "now" if told.get("due") else _day(told.get("due_at")),
+    ]
+
+
+def _age(result: Result) -> str:
+    from datetime import UTC, datetime
+
+    return f"{(datetime.now(UTC) - result.key.created).days} days" if result.key else "-"
+
+
+def _day(moment: Json) -> str:
+    return str(moment)[:10] if moment else "-"

@@ -1,0 +1,186 @@
+"""doctor: each thing that has to work, tried, with cause and remedy where it does not."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from rotator import rotation, verification
+from rotator.errors import KeyStoreCorrupt, RotatorError
+from rotator.model import ProxySpec, Stage, Verdict, short
+from rotator.planning.provisioning import Surroundings, described, plan
+from rotator.planning.rotation import first_step
+from rotator.ports import Repository, SecretStore
+from rotator.steps import Scene
+
+
+LARGEST_CLOCK_DIFFERENCE: Final = timedelta(seconds=30)
+"""Beyond it tokens come close to being not valid yet: they begin 60 s before they are made."""
+SOON: Final = timedelta(days=30)
+_PROBE_ITEM: Final = "doctor"
+
+
+class Health(StrEnum):
+    """How a thing is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tried: `check` names it, `subject` is the site or virtual proxy it belongs to, or empty."""
+
+    check: str
+    subject: str
+    health: Health
+    message: str
+    hint: str | None = None
+
+
+def tried(check: str, subject: str, attempt: Callable[[], Finding | str]) -> Finding:
+    """What came of `attempt`: its own finding, a sentence that says all is well, or its error."""
+    try:
+        came = attempt()
+    except RotatorError as error:
+        return Finding(check, subject, Health.FAILED, error.message, error.hint)
+    return Finding(check, subject, Health.OK, came) if isinstance(came, str) else came
+
+
+def keyring(store: SecretStore, backend: str) -> Finding:
+    """An item written, read back through a new connection, and deleted."""
+
+    def attempt() -> str:
+        text = secrets.token_hex(16)
+        store.set(_PROBE_ITEM, text)
+        try:
+            if store.reopened().get(_PROBE_ITEM) != text:
+                raise KeyStoreCorrupt(
+                    f"the keyring {backend} does not give back what was stored",
+                    hint="it must not hold keys in this state: see that it is unlocked, and no session-only collection",
+                )
+        finally:
+            store.delete(_PROBE_ITEM)
+        return f"{backend} stores, gives back and deletes"
+
+    return tried("keyring", "", attempt)
+
+
+def site(name: str, repository: Repository, certificate_ends: datetime | None, now: datetime) -> Iterator[Finding]:
+    """QRS: reached, over verified TLS, with credentials that work; rights; clocks; the client certificate's end."""
+    reached = tried("qrs", name, lambda: f"version {repository.build_version()}, TLS and credentials accepted")
+    yield reached
+    if certificate_ends is not None:
+        yield _certificate(name, certificate_ends, now)
+    if reached.health is Health.FAILED:
+        return
+    yield tried("rights", name, lambda: _rights(name, repository))
+    yield _clock("clock", name, repository.clock_offset())
+
+
+def _rights(name: str, repository: Repository) -> Finding | str:
+    proxies, nodes, virtual = repository.proxies(), repository.nodes(), repository.virtual_proxies()
+    if proxies and nodes and virtual:
+        return f"sees {len(virtual)} virtual proxies, {len(proxies)} proxies, {len(nodes)} nodes"
+    return Finding(
+        "rights",
+        name,
+        Health.FAILED,
+        f"the user sees {len(virtual)} virtual proxies, {len(proxies)} proxies and {len(nodes)} nodes",
+        r"with a client certificate use the user INTERNAL\sa_api; a service user needs Read on VirtualProxyConfig_*, "
+        "ProxyService_* and ServerNodeConfiguration_*",
+    )
+
+
+def _certificate(name: str, ends: datetime, now: datetime) -> Finding:
+    told = f"the client certificate is valid until {ends:%Y-%m-%d}"
+    if ends > now + SOON:
+        return Finding("client-certificate", name, Health.OK, told)
+    return Finding(
+        "client-certificate",
+        name,
+        Health.WARNING if ends > now else Health.FAILED,
+        told,
+        "export a new one in the QMC under Certificates, and put it in place of the old one",
+    )
+
+
+def _clock(check: str, subject: str, offset: float | None) -> Finding:
+    if offset is None:
+        return Finding(check, subject, Health.WARNING, "the server does not tell its time", None)
+    told = f"the server's clock differs by {offset:+.0f} s"
+    if abs(offset) <= LARGEST_CLOCK_DIFFERENCE.total_seconds():
+        return Finding(check, subject, Health.OK, told)
+    return Finding(
+        check,
+        subject,
+        Health.WARNING,
+        told,
+        "set both clocks by NTP: others' tokens fail when they are off by a minute",
+    )
+
+
+def virtual_proxy(scene: Scene) -> Iterator[Finding]:
+    """One virtual proxy: there, with a certificate whose key is ours, as configured, linked, each proxy answering."""
+    spec, world = scene.spec, scene.world
+    try:
+        observed = rotation.look(scene, world.keystore.ring())
+    except RotatorError as error:
+        yield Finding("virtual-proxy", spec.name, Health.FAILED, error.message, error.hint)
+        return
+    hosts = ", ".join(proxy.host for proxy in observed.proxies)
+    yield Finding("virtual-proxy", spec.name, Health.OK, f"prefix {spec.prefix!r}, linked to {hosts}")
+    yield tried("key", spec.name, lambda: _key(scene, observed))
+    yield tried("settings", spec.name, lambda: _settings(spec, scene, observed))
+    for proxy in observed.proxies:
+        if not world.logins.reachable(proxy):
+            yield Finding("proxy", f"{spec.name} {proxy.host}", Health.WARNING, verification.SKIPPED_DETAIL)
+            continue
+        outcome = world.logins.attempt(proxy, observed.virtual_proxy, None, spec.test_user)
+        if outcome.verdict is Verdict.REFUSED:
+            yield Finding(
+                "proxy", f"{spec.name} {proxy.host}", Health.OK, "answers, and refuses a login without a token"
+            )
+            yield _clock("clock", f"{spec.name} {proxy.host}", world.logins.clock_offset(proxy))
+        else:
+            yield Finding(
+                "proxy",
+                f"{spec.name} {proxy.host}",
+                Health.FAILED,
+                f"a login without a token came out as {outcome.verdict}: {outcome.detail}",
+                f"see that it is up and its certificate fits; another address goes into [site.{spec.site}.probe]",
+            )
+
+
+def _key(scene: Scene, observed: rotation.Observed) -> str:
+    """The current key is on the server, can be read from the keyring, and logs in."""
+    ring = observed.ring
+    first_step(scene.spec.name, ring, observed.virtual_proxy)
+    current = ring.at(Stage.CURRENT)
+    if current is None:
+        return "the first key is being set"
+    checks = scene.tests.accepted(
+        verification.CURRENT, scene.world.keystore.key(current), observed.virtual_proxy, observed.proxies
+    )
+    if verification.all_passed(checks):
+        return f"the key {short(current.fingerprint)} is in the keyring and logs in"
+    raise verification.failed(scene.spec.name, checks)
+
+
+def _settings(spec: ProxySpec, scene: Scene, observed: rotation.Observed) -> Finding | str:
+    repository = scene.world.repository
+    around = Surroundings(repository.virtual_proxies(), repository.proxies(), repository.nodes())
+    rows = described(plan(spec, observed.ring, observed.virtual_proxy, around))
+    if not rows:
+        return "as configured"
+    fields = ", ".join(str(row["field"]) for row in rows)
+    return Finding(
+        "settings",
+        spec.name,
+        Health.WARNING,
+        f"differs from the configuration in: {fields}",
+        f"see rotator create-proxy {spec.name} --plan, then run it without --plan",
+    )

@@ -1,0 +1,102 @@
+"""verify and status: how things are, from the server and the keyring as they are now."""
+
+from dataclasses import replace
+
+from rotator import rotation, verification
+from rotator.errors import Drift, ExitStatus, PersonNeeded, VerificationFailed
+from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short
+from rotator.planning import stages
+from rotator.planning.due import due
+from rotator.planning.rotation import as_served, drift, no_current_key
+from rotator.planning.told import told
+from rotator.provisioning import remember
+from rotator.rotation import Observed
+from rotator.steps import Scene
+
+
+def verify(scene: Scene) -> Result:
+    """Test logins on every linked proxy: the current key is accepted, everything else is refused.
+
+    Everything else is the previous key, a stranger's key, an expired token and no token.
+    Raises PersonNeeded where a key or token is taken that must not be, or the current one is refused, and
+    VerificationFailed where a proxy gave no verdict.
+    """
+    ring = scene.world.keystore.ring()
+    observed = rotation.look(scene, ring)
+    signing = _served(scene, observed)
+    previous = ring.at(Stage.PREVIOUS)
+    checks = scene.tests.verify(
+        scene.world.keystore.key(signing),
+        scene.world.keystore.key(previous) if previous and previous is not signing else None,
+        observed.virtual_proxy,
+        observed.proxies,
+    )
+    _judge(scene, checks)
+    ring = remember(scene, ring, observed.virtual_proxy)
+    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does"
+    result = scene.result(ring, Outcome.VERIFIED, "Verified", message, checks)
+    return replace(result, proxy_id=observed.virtual_proxy.id, key=signing)
+
+
+def _judge(scene: Scene, checks: tuple[Check, ...]) -> None:
+    name = scene.spec.name
+    if verification.all_passed(checks):
+        return
+    failed = [check for check in checks if check.result is CheckResult.FAILED]
+    if any(check.name != verification.CURRENT for check in failed):
+        raise PersonNeeded(
+            f"{name}: a login that must be refused was accepted: {verification.worst_of(failed)}",
+            hint="a proxy may still hold an older certificate: restart its Qlik Sense Proxy Service, then verify again",
+        ).with_checks(checks)
+    if failed:
+        raise PersonNeeded(
+            f"{name}: the current key is refused: {verification.worst_of(failed)}",
+            hint=f"rotator doctor looks at clocks and links, rotator create-proxy {name} --plan at the settings",
+        ).with_checks(checks)
+    raise VerificationFailed(
+        f"{name}: not every proxy could be tested: {verification.worst_of(checks)}",
+        hint=f"see that the proxies named are up; one that cannot be reached from here is marked in "
+        f'[site.{scene.spec.site}.probe] with "HOST" = {{ skip = true }}',
+    ).with_checks(checks)
+
+
+def _served(scene: Scene, observed: Observed) -> KeyVersion:
+    """The key that must log in now. Raises Drift."""
+    ring, virtual_proxy = observed.ring, observed.virtual_proxy
+    signing = stages.signing_key(ring, virtual_proxy.fingerprint)
+    if signing is None:
+        if ring.intent is not None:
+            raise drift(scene.spec.name, ring, virtual_proxy)
+        raise no_current_key(scene.spec.name, virtual_proxy)
+    if signing.fingerprint != virtual_proxy.fingerprint:
+        raise drift(scene.spec.name, ring, virtual_proxy)
+    return signing
+
+
+def status(scene: Scene) -> Result:
+    """Where the virtual proxy stands: its key on the server and in the keyring, its links, and when it is due."""
+    ring = scene.world.keystore.ring()
+    observed = rotation.look(scene, ring)
+    virtual_proxy = observed.virtual_proxy
+    verdict = due(scene.spec, as_served(ring, virtual_proxy), scene.world.clock.now())
+    extra: dict[str, Json] = {
+        "prefix": virtual_proxy.prefix,
+        "server_fingerprint": virtual_proxy.fingerprint,
+        "certificate_not_after": f"{virtual_proxy.not_after:%Y-%m-%dT%H:%M:%SZ}" if virtual_proxy.not_after else None,
+        "linked": [proxy.host for proxy in observed.proxies],
+        "keys": [*told(ring)],
+        "due": verdict.due,
+        "due_at": f"{verdict.at:%Y-%m-%dT%H:%M:%SZ}" if verdict.at else None,
+        "unfinished": ring.intent.kind.value if ring.intent else None,
+        "undelivered": ring.delivery is not None,
+    }
+    result = replace(
+        scene.result(ring, Outcome.SHOWN, verdict.reason, verdict.message), proxy_id=virtual_proxy.id, extra=extra
+    )
+    try:
+        _served(scene, observed)
+    except Drift as error:
+        return replace(
+            result, reason=error.reason, message=error.message, hint=error.hint, exit_status=error.exit_status
+        )
+    return replace(result, exit_status=ExitStatus.DONE)

@@ -1,0 +1,221 @@
+"""What is desired: the configuration as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time, timedelta
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from rotator.model.words import Json, User
+
+
+-----------------------------------------------------------------------------
+
+
+class SecretKind(StrEnum):
+    """Where a secret that the configuration names is read from."""
+
+    CREDENTIAL = "credential"
+    KEYRING = "keyring"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """`credential:NAME` (a systemd credential), `keyring:NAME` or `file:PATH`: where a secret is, never the secret."""
+
+    kind: SecretKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+class KeyringBackend(StrEnum):
+    """The keyring that holds the private keys."""
+
+    SECRET_SERVICE = "secret-service"  # noqa: S105 - a name
+    WINDOWS = "windows"
+    MACOS = "macos"
+    SEALED_FILE = "sealed-file"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyringSettings:
+    """`[keyring]`. `path` and `master_key` belong to sealed-file alone."""
+
+    backend: KeyringBackend
+    path: Path | None = None
+    master_key: SecretRef | None = None
+
+
+class Auth(StrEnum):
+    """How rotator proves itself to QRS."""
+
+    CERTIFICATE = "certificate"
+    JWT = "jwt"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateAccess:
+    """A client certificate: a PKCS#12 file, or certificate and key in PEM. `user` is sent as X-Qlik-User."""
+
+    user: User
+    pfx: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    password: SecretRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JwtAccess:
+    """A JWT of `user` through the virtual proxy at `url`, signed with that virtual proxy's key in the keyring."""
+
+    url: str
+    user: User
+
+
+SYSTEM_CA = "system"
+"""In place of a file: the certificate authorities of the operating system."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRoute:
+    """How one proxy is reached for test logins, where that is not its node's host name and listen port.
+
+    `connect` is the address (host, port) the connection goes to; `host` the name for SNI, the name check and the Host
+    header; `ca` a file or "system"; `skip` means: cannot be reached from here.
+    """
+
+    connect: tuple[str, int] | None = None
+    host: str | None = None
+    ca: str | None = None
+    skip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One Qlik Sense installation.
+
+    `qrs` is an https URL without a path; `root_ca` is a file, `proxy_ca` a file or "system".
+    """
+
+    name: str
+    qrs: str
+    root_ca: Path
+    proxy_ca: str
+    auth: Auth
+    server_name: str | None = None
+    certificate: CertificateAccess | None = None
+    jwt: JwtAccess | None = None
+    probe: Mapping[str, ProbeRoute] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Strategy(StrEnum):
+    """How a key is replaced."""
+
+    IN_PLACE = "in-place"
+
+
+class Algorithm(StrEnum):
+    """The signatures that a virtual proxy takes."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+
+
+class Consumers(StrEnum):
+    """Who signs the customers' tokens, and so how they come by a new key."""
+
+    TOKEN = "token"  # noqa: S105 - a word
+    HOOK = "hook"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A weekly maintenance window in local time of `zone` (an IANA name).
+
+    `days` are those on which it opens, 0 is Monday; an `end` that is not later than `start` is on the next day.
+    """
+
+    days: frozenset[int]
+    start: time
+    end: time
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnyTime:
+    """`window = ["any"]`: a rotation may run whenever it is due."""
+
+
+Windows = AnyTime | tuple[Window, ...]
+"""When a rotation may run unattended; an empty tuple: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """`[proxy.NAME.rotation]`. Exactly one of `every` and `cron` (five fields, UTC) is set."""
+
+    every: timedelta | None = timedelta(days=30)
+    cron: str | None = None
+    windows: Windows = ()
+    strategy: Strategy = Strategy.IN_PLACE
+    key_bits: int = 3072
+    algorithm: Algorithm = Algorithm.RS256
+    certificate_days: int = 1825
+    settle_timeout: timedelta = timedelta(seconds=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A claim that becomes an attribute of the user in Qlik Sense."""
+
+    claim: str
+    sense: str
+    mandatory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """`[proxy.NAME]`: a virtual proxy as it is desired.
+
+    `named` holds the keys that the configuration file itself sets: on a virtual proxy that was there, the others are
+    not managed. `proxies` and `nodes` are host names, `("*",)` all of them.
+    """
+
+    name: str
+    site: str
+    prefix: str
+    description: str
+    session_cookie: str
+    user_id_claim: str
+    user_directory_claim: str
+    test_user: User
+    attributes: tuple[Attribute, ...] = ()
+    proxies: tuple[str, ...] = ("*",)
+    nodes: tuple[str, ...] = ("*",)
+    host_allow_list: tuple[str, ...] = ()
+    additional_response_headers: tuple[str, ...] = ()
+    session_inactivity_timeout: timedelta = timedelta(minutes=30)
+    test_claims: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    audience: str = ""
+    consumers: Consumers = Consumers.TOKEN
+    hook: Path | None = None
+    max_token_ttl: timedelta = timedelta(minutes=15)
+    rotation: Rotation = Rotation()
+    named: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration file. `proxies` are in the file's order; `source` is the file it came from."""
+
+    source: Path
+    keyring: KeyringSettings
+    state: Path
+    sites: Mapping[str, Site]
+    proxies: Mapping[str, ProxySpec]

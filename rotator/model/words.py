@@ -1,0 +1,35 @@
+"""The words that every other room uses: fingerprints, users, JSON."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""What a JSON document holds."""
+
+Fingerprint = NewType("Fingerprint", str)
+"""SHA-256 of a public key's SubjectPublicKeyInfo (RFC 5280, 4.1.2.7), 64 lower-case hex digits."""
+
+Digest = NewType("Digest", str)
+"""SHA-256 of a certificate's exact text, 64 lower-case hex digits: the name under which the keyring keeps that text."""
+
+
+def short(fingerprint: str) -> str:
+    """The fingerprint as people see it: its first 12 hex digits."""
+    return fingerprint[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    r"""A Qlik user. Shown as `DIRECTORY\id`; Qlik compares both without regard to case."""
+
+    directory: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.directory}\\{self.id}"
+
+    def same_as(self, other: "User") -> bool:
+        """Whether Qlik would take both for one user."""
+        mine, theirs = (self.directory, self.id), (other.directory, other.id)
+        return tuple(map(str.casefold, mine)) == tuple(map(str.casefold, theirs))

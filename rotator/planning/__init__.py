@@ -1,0 +1,1 @@
+"""The decisions: pure functions over values, the clock passed in."""

@@ -1,0 +1,71 @@
+"""The moves of keys between stages, `pending -> current -> previous -> retired`: a ring in, the next ring out."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from rotator.model import Baseline, Delivery, Fingerprint, Intent, KeyVersion, Ring, Stage
+
+
+def _moved(ring: Ring, moves: dict[Stage, Stage], now: datetime) -> tuple[KeyVersion, ...]:
+    """The ring's keys with every key of the stages in `moves` moved, all at once."""
+    return tuple(replace(key, stage=moves[key.stage], since=now) if key.stage in moves else key for key in ring.keys)
+
+
+def with_pending(ring: Ring, version: KeyVersion, now: datetime) -> Ring:
+    """A new key is stored. A pending key that was there before it is retired, never dropped."""
+    return replace(ring, keys=(*_moved(ring, {Stage.PENDING: Stage.RETIRED}, now), version))
+
+
+def with_current(ring: Ring, version: KeyVersion, now: datetime) -> Ring:
+    """A key that the server already serves is taken in; what was current becomes previous."""
+    moves = {Stage.CURRENT: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED, Stage.PENDING: Stage.RETIRED}
+    others = replace(ring, keys=tuple(key for key in ring.keys if key.fingerprint != version.fingerprint))
+    return replace(ring, keys=(*_moved(others, moves, now), version))
+
+
+def opened(ring: Ring, intent: Intent) -> Ring:
+    """The certificate of `intent.after` is about to be sent: from here on its key counts as sent."""
+    keys = tuple(replace(key, sent=True) if key.fingerprint == intent.after else key for key in ring.keys)
+    return replace(ring, keys=keys, intent=intent)
+
+
+def promoted(ring: Ring, now: datetime, delivery: Delivery | None) -> Ring:
+    """The pending key is proven: it becomes current, in one transaction with the hand-over that is now due."""
+    moves = {Stage.PENDING: Stage.CURRENT, Stage.CURRENT: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED}
+    return replace(ring, keys=_moved(ring, moves, now), intent=None, delivery=delivery)
+
+
+def undoing(ring: Ring) -> Ring:
+    """The pending key failed its test: from here on the way leads back, after a crash too."""
+    if ring.intent is None:
+        return ring
+    return replace(ring, intent=replace(ring.intent, undoing=True))
+
+
+def undone(ring: Ring, now: datetime) -> Ring:
+    """The pending key failed and the server holds what it held before."""
+    return replace(ring, keys=_moved(ring, {Stage.PENDING: Stage.RETIRED}, now), intent=None)
+
+
+def delivered(ring: Ring) -> Ring:
+    """The hand-over is done."""
+    return replace(ring, delivery=None)
+
+
+def delivery_failed(ring: Ring) -> Ring:
+    """The hand-over failed once more and stays due."""
+    if ring.delivery is None:
+        return ring
+    return replace(ring, delivery=replace(ring.delivery, attempts=ring.delivery.attempts + 1))
+
+
+def with_baseline(ring: Ring, proxy_id: str, baseline: Baseline) -> Ring:
+    """What root sees of the virtual proxy, remembered for callers with fewer rights."""
+    return replace(ring, proxy_id=proxy_id, baseline=baseline)
+
+
+def signing_key(ring: Ring, shown: Fingerprint | None) -> KeyVersion | None:
+    """The key that signs tokens: current, but while an intent is open the one whose fingerprint the server shows."""
+    if ring.intent is None:
+        return ring.at(Stage.CURRENT)
+    return ring.known(shown)

@@ -1,0 +1,167 @@
+"""What the verbs need of the world, as protocols. The adapters fulfil them; tests may too."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from rotator.model import Cut, Digest, Json, KeyVersion, LoginOutcome, Node, ProxyService, Ring, User, VirtualProxy
+
+
+if TYPE_CHECKING:
+    from rotator.keys import PrivateKey
+
+
+class Clock(Protocol):
+    """Time: UTC for what is written down, monotonic seconds for waiting."""
+
+    def now(self) -> datetime:
+        """The present, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class SecretStore(Protocol):
+    """A keyring as rotator uses it: named one-line texts of one service. Every call ends within a time limit.
+
+    Raises KeyStoreUnavailable when the keyring gives no answer, KeyStoreCorrupt when an item cannot be read.
+    """
+
+    def get(self, name: str) -> str | None:
+        """The text, or None where there is no such item."""
+
+    def set(self, name: str, text: str) -> None:
+        """Store the text durably, over what was there, all of it or nothing."""
+
+    def delete(self, name: str) -> None:
+        """Remove the item; that it is not there is no error."""
+
+    def reopened(self) -> "SecretStore":
+        """The same keyring through a new connection, for reading back what was written."""
+
+
+class KeyStore(Protocol):
+    """The keys of one virtual proxy. Every write is read back through a new connection and compared.
+
+    Raises KeyStoreUnavailable, KeyStoreCorrupt, KeyNotFound.
+    """
+
+    def ring(self) -> Ring:
+        """The stages as they are now; an empty ring of generation 0 where there is none."""
+
+    def save(self, ring: Ring) -> Ring:
+        """Store the ring as one transaction, under the next generation; returns it with that generation.
+
+        Raises KeyStoreCorrupt where the stored generation is not the one that `ring` was read with.
+        """
+
+    def add_key(self, version: KeyVersion, key: "PrivateKey") -> None:
+        """Store a private key under `version.item`, which must be new; read it back and prove it by a signature."""
+
+    def key(self, version: KeyVersion) -> "PrivateKey":
+        """The private key, its fingerprint checked."""
+
+    def add_certificate(self, text: str) -> Digest:
+        """Keep a certificate's exact text under its digest."""
+
+    def certificate(self, digest: Digest) -> str:
+        """The exact text, its digest checked."""
+
+    def remove(self, name: str) -> None:
+        """Delete a key item or certificate text for good."""
+
+    def clear(self) -> None:
+        """Delete every key, every certificate and the ring, the ring last."""
+
+
+class Repository(Protocol):
+    """The Qlik Repository Service. Raises ServerError and its kinds.
+
+    A write whose answer is lost raises ServerUnreachable although it may have been applied.
+    """
+
+    def build_version(self) -> str:
+        """The version of the server, e.g. `30.4.0.0`."""
+
+    def clock_offset(self) -> float | None:
+        """Seconds that the server's clock is ahead of ours, from the Date of its last answer; None before any."""
+
+    def virtual_proxies(self) -> tuple[VirtualProxy, ...]:
+        """All that the caller may see, whole."""
+
+    def virtual_proxy(self, proxy_id: str) -> VirtualProxy:
+        """One, whole. Raises NotFound."""
+
+    def find(self, prefix: str) -> VirtualProxy | None:
+        """The one with this prefix, whole."""
+
+    def create(self, body: Mapping[str, Json]) -> VirtualProxy:
+        """POST a new virtual proxy."""
+
+    def update(self, entity: Mapping[str, Json]) -> VirtualProxy:
+        """PUT a whole entity, `modifiedDate` as it was read. Raises Conflict."""
+
+    def proxies(self) -> tuple[ProxyService, ...]:
+        """The proxies of the site, the central one first."""
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The server nodes."""
+
+    def link(self, proxy: ProxyService, proxy_id: str) -> None:
+        """Link a virtual proxy to a proxy, taking no other link away."""
+
+
+class Logins(Protocol):
+    """Test logins on the proxies of a site."""
+
+    def attempt(self, proxy: ProxyService, virtual_proxy: VirtualProxy, token: str | None, user: User) -> LoginOutcome:
+        """Log in with `token` (None: without one) in a fresh cookie jar, see who came back, log out.
+
+        Never raises ServerError: what went wrong is in the outcome.
+        """
+
+    def reachable(self, proxy: ProxyService) -> bool:
+        """Whether the configuration says that this proxy can be reached from here."""
+
+    def clock_offset(self, proxy: ProxyService) -> float | None:
+        """Seconds that the proxy's clock is ahead of ours, from its last answer; None before any."""
+
+    def refresh(self) -> None:
+        """Drop pooled connections, which a restart of the proxies has made stale."""
+
+
+class Sessions(Protocol):
+    """The sessions that an edit of a virtual proxy would cut."""
+
+    def count(self, proxy: ProxyService) -> int | None:
+        """Sessions on this proxy, over all virtual proxies linked to it; None where it cannot be told."""
+
+
+class HandOver(Protocol):
+    """Gives a new private key to whoever signs with it."""
+
+    def deliver(self, delivery_id: str, version: KeyVersion, key: "PrivateKey", details: Mapping[str, str]) -> None:
+        """Run the hook to its end. Raises NotDelivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything a verb works with for one virtual proxy.
+
+    `generate` makes a private key of so many bits; `tell` takes one line of progress; `consent` is shown what a change
+    will cut and says whether to go on.
+    """
+
+    repository: Repository
+    logins: Logins
+    sessions: Sessions
+    keystore: KeyStore
+    clock: Clock
+    hand_over: HandOver
+    generate: "Callable[[int], PrivateKey]"
+    tell: Callable[[str], None]
+    consent: Callable[[Sequence[Cut]], bool]

@@ -1,0 +1,215 @@
+"""create-proxy: a virtual proxy brought into being, or repaired, with its links, its first key and a tested login."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rotator import rotation, steps, verification
+from rotator.errors import (
+    BadRequest,
+    Conflict,
+    Drift,
+    Refused,
+    ServerFault,
+    ServerUnreachable,
+    UnexpectedAnswer,
+    VerificationFailed,
+)
+from rotator.model import (
+    Auth,
+    Check,
+    IntentKind,
+    Json,
+    Outcome,
+    ProxyService,
+    Result,
+    Ring,
+    Stage,
+    VirtualProxy,
+    short,
+)
+from rotator.planning import stages
+from rotator.planning.entity import CERTIFICATE_FIELD, baseline_of, check_complete
+from rotator.planning.provisioning import FIRST, KEEP, RESTORE, Plan, Surroundings, applied, described, plan
+from rotator.planning.rotation import first_step
+from rotator.steps import Scene
+
+
+def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
+    """Bring one virtual proxy into being as the configuration desires it; change nothing where it is so already.
+
+    Raises RotatorError; a run that was cut short is finished by the next.
+    """
+    ring = scene.world.keystore.ring()
+    observed = scene.world.repository.find(scene.spec.prefix)
+    around = _surroundings(scene)
+    planned = plan(scene.spec, ring, observed, around)
+    if plan_only:
+        return _planned(scene, ring, observed, planned)
+    if observed is not None and planned.empty:
+        return _unchanged(scene, remember(scene, ring, observed), observed, around)
+    rotation.ask(scene, _restarting(observed, planned, around))
+    if observed is None:
+        ring, observed = _create(scene, ring, planned)
+    else:
+        observed = _repair(scene, ring, observed, around)
+    _link(scene, observed, planned.links)
+    ring = remember(scene, ring, observed)
+    result = _keyed(scene, ring, observed, planned)
+    return replace(result, proxy_id=observed.id, extra={"plan": [*described(planned)]})
+
+
+def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> Result:
+    """The certificate set where the plan says so, and the login tested."""
+    proxies = _linked(scene, observed)
+    outcome = Outcome.CREATED if planned.create is not None else Outcome.REPAIRED
+    if ring.intent is None and planned.key is FIRST:
+        ring, pending = steps.create(scene, ring)
+        ring = steps.open_intent(scene, ring, observed, IntentKind.FIRST_KEY, pending)
+    elif ring.intent is None and planned.key is RESTORE:
+        observed = _restored(scene, ring, observed)
+    if ring.intent is not None:
+        seen = rotation.Observed(ring, observed, proxies)
+        return rotation.conclude(scene, seen, first_step(scene.spec.name, ring, observed), outcome)
+    checks = _login(scene, ring, observed, proxies)
+    reason, message = (
+        outcome.value.capitalize(),
+        f"the virtual proxy {scene.spec.prefix!r} is as desired, its login tested",
+    )
+    return scene.result(ring, outcome, reason, message, checks)
+
+
+def _create(scene: Scene, ring: Ring, planned: Plan) -> tuple[Ring, VirtualProxy]:
+    """POST the virtual proxy with its certificate in it: as it is not linked yet, no proxy restarts."""
+    assert planned.create is not None  # noqa: S101 - the caller saw that there is none
+    keystore, name = scene.world.keystore, scene.spec.name
+    if planned.key is RESTORE:
+        version = ring.at(Stage.CURRENT)
+    elif ring.intent is not None:
+        version = ring.known(ring.intent.after)
+    else:
+        ring, version = steps.create(scene, ring)
+        ring = steps.open_first_intent(scene, ring, version)
+    assert version is not None  # noqa: S101 - each branch has one
+    body = {**planned.create, CERTIFICATE_FIELD: keystore.certificate(version.certificate)}
+    scene.world.tell(f"creating the virtual proxy {scene.spec.prefix!r} with the key {short(version.fingerprint)}")
+    created = _posted(scene, body)
+    if created.fingerprint != version.fingerprint:
+        raise Drift(
+            f"{name}: the virtual proxy was created, but the server shows another certificate than the one sent",
+            hint="somebody else creates this virtual proxy at the same time; run rotator create-proxy again",
+        )
+    return keystore.save(stages.with_baseline(ring, created.id, baseline_of(created))), created
+
+
+def _posted(scene: Scene, body: Mapping[str, Json]) -> VirtualProxy:
+    """POST, and where the answer is lost or says that the prefix is taken, ask whether it was applied all the same."""
+    repository = scene.world.repository
+    try:
+        return repository.create(body)
+    except (ServerUnreachable, ServerFault, UnexpectedAnswer, BadRequest, Conflict) as error:
+        error.hint = error.hint or f"run rotator create-proxy {scene.spec.name} again: it goes on from what is there"
+        created = repository.find(scene.spec.prefix)
+        if created is None:
+            raise
+        return created
+
+
+def _repair(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings) -> VirtualProxy:
+    """PUT the fields that differ. An edit made in between survives: the difference is computed anew on top of it."""
+    repository = scene.world.repository
+    for attempt in range(1, steps.PUT_ATTEMPTS + 1):
+        changes = plan(scene.spec, ring, observed, around).changes
+        if not changes:
+            return observed
+        check_complete(scene.spec.name, scene.auth, ring, observed)
+        scene.world.tell(f"changing {', '.join(change.field for change in changes)}")
+        try:
+            repository.update(applied(changes, observed.entity))
+        except (Conflict, ServerUnreachable, ServerFault, UnexpectedAnswer):
+            if attempt == steps.PUT_ATTEMPTS:
+                raise
+        scene.world.logins.refresh()
+        observed = repository.virtual_proxy(observed.id)
+    raise Refused(
+        f"{scene.spec.name}: the server takes the changes, but does not show them",
+        hint=f"compare with rotator create-proxy {scene.spec.name} --plan",
+    )
+
+
+def _link(scene: Scene, observed: VirtualProxy, links: tuple[ProxyService, ...]) -> None:
+    for proxy in links:
+        scene.world.tell(f"linking it to the proxy on {proxy.host}")
+        scene.world.repository.link(proxy, observed.id)
+    if links:
+        scene.world.logins.refresh()
+
+
+def _restored(scene: Scene, ring: Ring, observed: VirtualProxy) -> VirtualProxy:
+    """The current key's certificate on a virtual proxy that has lost it."""
+    current = ring.at(Stage.CURRENT)
+    assert current is not None  # noqa: S101 - the plan says RESTORE only then
+    if observed.fingerprint == current.fingerprint:
+        return observed
+    scene.world.tell(f"putting the certificate of the current key {short(current.fingerprint)} back")
+    return steps.put_back(scene, ring, observed, current)
+
+
+def _login(scene: Scene, ring: Ring, observed: VirtualProxy, proxies: tuple[ProxyService, ...]) -> tuple[Check, ...]:
+    current = ring.at(Stage.CURRENT)
+    assert current is not None  # noqa: S101 - a plan without a key to make keeps or restores the current one
+    scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
+    key, patience = scene.world.keystore.key(current), scene.spec.rotation.settle_timeout
+    checks = scene.tests.accepted(verification.CURRENT, key, observed, proxies, patience)
+    if verification.all_passed(checks):
+        return checks
+    raise VerificationFailed(
+        f"{scene.spec.name}: the virtual proxy is as desired, but the current key does not log in everywhere: "
+        f"{verification.worst_of(checks)}",
+        hint="look closer with rotator doctor",
+    ).with_checks(checks)
+
+
+def _surroundings(scene: Scene) -> Surroundings:
+    repository = scene.world.repository
+    return Surroundings(repository.virtual_proxies(), repository.proxies(), repository.nodes())
+
+
+def _linked(scene: Scene, observed: VirtualProxy) -> tuple[ProxyService, ...]:
+    return tuple(proxy for proxy in scene.world.repository.proxies() if observed.id in proxy.virtual_proxies)
+
+
+def _restarting(observed: VirtualProxy | None, planned: Plan, around: Surroundings) -> tuple[ProxyService, ...]:
+    """The proxies that restart: those it is linked to where the entity changes, and those it will be linked to."""
+    edited = observed is not None and (bool(planned.changes) or planned.key is not KEEP)
+    joining = {proxy.id for proxy in planned.links}
+    return tuple(
+        proxy
+        for proxy in around.proxies
+        if proxy.id in joining or (edited and observed is not None and observed.id in proxy.virtual_proxies)
+    )
+
+
+def remember(scene: Scene, ring: Ring, observed: VirtualProxy) -> Ring:
+    """Under the certificate, which sees everything, keep what the lists hold for runs that may see less."""
+    if scene.auth is not Auth.CERTIFICATE:
+        return ring
+    baseline = baseline_of(observed)
+    if ring.baseline == baseline and ring.proxy_id == observed.id:
+        return ring
+    return scene.world.keystore.save(stages.with_baseline(ring, observed.id, baseline))
+
+
+def _unchanged(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings) -> Result:
+    proxies = tuple(proxy for proxy in around.proxies if observed.id in proxy.virtual_proxies)
+    checks = _login(scene, ring, observed, proxies)
+    message = f"the virtual proxy {scene.spec.prefix!r} is as desired; nothing was changed"
+    result = scene.result(ring, Outcome.UNCHANGED, "AsDesired", message, checks)
+    return replace(result, proxy_id=observed.id, extra={"plan": []})
+
+
+def _planned(scene: Scene, ring: Ring, observed: VirtualProxy | None, planned: Plan) -> Result:
+    rows = described(planned)
+    outcome, reason = (Outcome.PLANNED, "Differs") if rows else (Outcome.UNCHANGED, "AsDesired")
+    message = f"{len(rows)} changes" if rows else "as desired; there is nothing to change"
+    result = scene.result(ring, outcome, reason, message, ())
+    return replace(result, proxy_id=observed.id if observed else None, extra={"plan": [*rows]})

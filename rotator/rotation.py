@@ -1,0 +1,233 @@
+"""rotate: a new key in place of the current one, or the end of a rotation that an earlier run left open."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from rotator import steps, verification
+from rotator.errors import (
+    ConfigError,
+    Drift,
+    NotDelivered,
+    Refused,
+    TryLater,
+    VerificationFailed,
+    WindowClosed,
+)
+from rotator.model import (
+    Check,
+    Consumers,
+    Cut,
+    IntentKind,
+    Json,
+    Outcome,
+    ProxyService,
+    ProxySpec,
+    Result,
+    Ring,
+    Stage,
+    VirtualProxy,
+    short,
+)
+from rotator.planning.due import Due, DueReason, due
+from rotator.planning.entity import check_complete
+from rotator.planning.rotation import Step, as_served, check_manageable, first_step
+from rotator.planning.windows import closes, next_opening
+from rotator.steps import Scene
+
+
+WINDOW_MARGIN: Final = 2
+"""How many settle timeouts must be left in the window at the start: one to go forward, one to come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How `rotate` was asked: `now` whatever the age; `dry_run` looks only; `prepare` stops after the step create."""
+
+    now: bool = False
+    dry_run: bool = False
+    prepare: bool = False
+    ignore_window: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a run found: the ring, the virtual proxy and the proxies it is linked to."""
+
+    ring: Ring
+    virtual_proxy: VirtualProxy
+    proxies: tuple[ProxyService, ...]
+
+
+def rotate(scene: Scene, options: Options) -> Result:
+    """Rotate one virtual proxy, if that is due or asked for.
+
+    Finishes first what an earlier run left: an open intent, a hand-over. Raises RotatorError; the key that was current
+    then still logs in, unless the error is a PersonNeeded.
+    """
+    ring = scene.world.keystore.ring()
+    if ring.delivery is not None and not options.dry_run:
+        scene.world.tell("delivering a key that an earlier run could not hand over")
+        ring = steps.deliver(scene, ring)
+        if not options.now and ring.intent is None:
+            return scene.result(ring, Outcome.DELIVERED, DueReason.UNDELIVERED, "the key was handed over")
+    if ring.intent is None:
+        _check_time(scene, options)
+    observed = look(scene, ring)
+    step = first_step(scene.spec.name, ring, observed.virtual_proxy)
+    if step is not Step.CREATE and not options.dry_run:
+        scene.world.tell("finishing the rotation that an earlier run began")
+        return conclude(scene, observed, step, Outcome.ROTATED)
+    verdict = due(scene.spec, as_served(ring, observed.virtual_proxy), scene.world.clock.now())
+    if not options.now and not verdict.due:
+        result = scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message)
+        return replace(result, proxy_id=observed.virtual_proxy.id)
+    checks = _current_logs_in(scene, observed) if step is Step.CREATE else ()
+    if options.dry_run:
+        return _dry_run(scene, observed, step, checks)
+    return _begin(scene, observed, verdict, options)
+
+
+def _check_time(scene: Scene, options: Options) -> None:
+    """Refuse a start that the configured windows do not allow. Raises ConfigError, WindowClosed."""
+    spec = scene.spec
+    if not options.now and spec.rotation.windows == () and spec.consumers is not Consumers.MANUAL:
+        raise no_window(spec)
+    if options.now and not (options.ignore_window or options.dry_run or options.prepare):
+        check_window(spec, scene.world.clock.now())
+
+
+def look(scene: Scene, ring: Ring) -> Observed:
+    """What is there, without changing anything. Raises Drift, Refused, ServerError."""
+    name, prefix, repository = scene.spec.name, scene.spec.prefix, scene.world.repository
+    virtual_proxy = repository.find(prefix)
+    if virtual_proxy is None:
+        if ring.at(Stage.CURRENT) is not None:
+            raise Drift(
+                f"{name}: there is no virtual proxy with the prefix {prefix!r} any more; the keyring has its keys",
+                hint=f"create it again with the key that its consumers have: rotator create-proxy {name}",
+            )
+        raise Refused(
+            f"{name}: there is no virtual proxy with the prefix {prefix!r} yet",
+            hint=f"create it: rotator create-proxy {name}",
+        )
+    check_manageable(name, virtual_proxy)
+    check_complete(name, scene.auth, ring, virtual_proxy)
+    linked = tuple(proxy for proxy in repository.proxies() if virtual_proxy.id in proxy.virtual_proxies)
+    if not linked:
+        raise Refused(
+            f"{name}: the virtual proxy {prefix!r} is linked to no proxy, so nobody can log in through it",
+            hint=f"link it: rotator create-proxy {name}",
+        )
+    return Observed(ring, virtual_proxy, linked)
+
+
+def no_window(spec: ProxySpec) -> ConfigError:
+    """The error for an unattended run of a virtual proxy that has no maintenance window."""
+    return ConfigError(
+        f"proxy.{spec.name}.rotation: no `window` is set, and a rotation ends the users' sessions",
+        hint='say when that may happen, e.g. window = ["SUN 02:00-05:00 Europe/Stockholm"], or ["any"]; '
+        f"or rotate by hand: rotator rotate {spec.name} --now",
+    )
+
+
+def check_window(spec: ProxySpec, now: datetime) -> None:
+    """Raise WindowClosed unless a window is open with enough left of it. Without any window people choose the time."""
+    windows = spec.rotation.windows
+    if windows == ():
+        return
+    end = closes(windows, now)
+    if end is not None and end - now >= WINDOW_MARGIN * spec.rotation.settle_timeout:
+        return
+    opening = next_opening(windows, now)
+    when = f"; the next one opens at {opening:%Y-%m-%d %H:%M} UTC" if opening else ""
+    what = "no maintenance window is open" if end is None else "too little of the maintenance window is left"
+    raise WindowClosed(
+        f"{spec.name}: {what}{when}", hint=f"to rotate all the same: rotator rotate {spec.name} --now --ignore-window"
+    )
+
+
+def conclude(scene: Scene, observed: Observed, step: Step, outcome: Outcome) -> Result:
+    """From an open intent to its end: set where that is still to do, test, finish, or undo. Raises RotatorError."""
+    ring, virtual_proxy, proxies = observed.ring, observed.virtual_proxy, observed.proxies
+    if step is Step.UNDO:
+        raise steps.undo(scene, ring, virtual_proxy, proxies, ())
+    if step is Step.SET:
+        virtual_proxy = steps.set_certificate(scene, ring, virtual_proxy.id)
+    tested = steps.test(scene, ring, virtual_proxy, proxies)
+    if not verification.all_passed(tested):
+        if ring.intent is not None and ring.intent.kind is IntentKind.FIRST_KEY:
+            raise VerificationFailed(
+                f"{scene.spec.name}: the first key does not log in everywhere: {verification.worst_of(tested)}",
+                hint=f"look at the proxies named (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
+            ).with_checks(tested)
+        raise steps.undo(scene, ring, virtual_proxy, proxies, tested)
+    try:
+        ring, refused = steps.finish(scene, ring, virtual_proxy, proxies)
+    except NotDelivered as error:
+        raise error.with_checks((*tested, *error.checks)) from None
+    current = ring.at(Stage.CURRENT)
+    assert current is not None  # noqa: S101 - finish promoted it
+    return replace(
+        scene.result(ring, outcome, "Promoted", f"the key {short(current.fingerprint)} is current and proven"),
+        proxy_id=virtual_proxy.id,
+        checks=(*tested, *refused),
+    )
+
+
+def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
+    """What a change interrupts: the sessions on every proxy that will restart."""
+    return tuple(Cut(proxy.host, scene.world.sessions.count(proxy)) for proxy in proxies)
+
+
+def ask(scene: Scene, proxies: tuple[ProxyService, ...]) -> None:
+    """Raise TryLater where the person at the terminal does not want the change."""
+    if not scene.world.consent(cuts(scene, proxies)):
+        raise TryLater(f"{scene.spec.name}: not confirmed; nothing was changed")
+
+
+def _begin(scene: Scene, observed: Observed, verdict: Due, options: Options) -> Result:
+    if options.prepare:
+        ring, pending = steps.create(scene, observed.ring)
+        message = f"the key {short(pending.fingerprint)} is stored as pending; the virtual proxy is unchanged"
+        return replace(
+            scene.result(ring, Outcome.PREPARED, verdict.reason, message),
+            proxy_id=observed.virtual_proxy.id,
+            key=pending,
+        )
+    ask(scene, observed.proxies)
+    ring, pending = steps.create(scene, observed.ring)
+    ring = steps.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROTATE, pending)
+    return conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROTATED)
+
+
+def _current_logs_in(scene: Scene, observed: Observed) -> tuple[Check, ...]:
+    """Nothing is changed on proxies that do not work to begin with: there would be no telling what the change did."""
+    current = observed.ring.at(Stage.CURRENT)
+    assert current is not None  # noqa: S101 - first_step saw it
+    scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
+    key = scene.world.keystore.key(current)
+    checks = scene.tests.accepted(verification.CURRENT, key, observed.virtual_proxy, observed.proxies)
+    if verification.all_passed(checks):
+        return checks
+    raise VerificationFailed(
+        f"{scene.spec.name}: the current key does not log in everywhere, so nothing was changed: "
+        f"{verification.worst_of(checks)}",
+        hint=f"look closer with rotator doctor; a proxy that cannot be reached from here is marked "
+        f'in [site.{scene.spec.site}.probe] with "HOST" = {{ skip = true }}',
+    ).with_checks(checks)
+
+
+def _dry_run(scene: Scene, observed: Observed, step: Step, checks: tuple[Check, ...]) -> Result:
+    """Everything that can be seen without writing; the key is made in memory and forgotten."""
+    if step is Step.CREATE:
+        scene.world.generate(scene.spec.rotation.key_bits)
+    ring, proxies = observed.ring, observed.proxies
+    sessions: list[Json] = [{"host": cut.host, "sessions": cut.sessions} for cut in cuts(scene, proxies)]
+    message = f"would go on with the step {step}; {len(proxies)} proxies would restart"
+    return replace(
+        scene.result(ring, Outcome.PLANNED, "DryRun", message),
+        proxy_id=observed.virtual_proxy.id,
+        checks=checks,
+        extra={"step": step.value, "cuts": sessions},
+    )
