@@ -10,9 +10,6 @@ from types import MappingProxyType
 from rotator.model.words import Json, User
 
 
------------------------------------------------------------------------------
-
-
 class SecretKind(StrEnum):
     """Where a secret that the configuration names is read from."""
 
