@@ -10,7 +10,7 @@ from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
 from rotator.planning.rotation import Step
 from rotator.provisioning import remember
-from rotator.steps import Scene
+from rotator.scene import Scene
 
 
 def adopt(scene: Scene, key: PrivateKey) -> Result:

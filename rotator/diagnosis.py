@@ -13,7 +13,7 @@ from rotator.model import ProxySpec, Stage, Verdict, short
 from rotator.planning.provisioning import Surroundings, described, plan
 from rotator.planning.rotation import first_step
 from rotator.ports import Repository, SecretStore
-from rotator.steps import Scene
+from rotator.scene import Scene
 
 
 LARGEST_CLOCK_DIFFERENCE: Final = timedelta(seconds=30)

@@ -11,7 +11,7 @@ from rotator.planning.rotation import as_served, drift, no_current_key
 from rotator.planning.told import told
 from rotator.provisioning import remember
 from rotator.rotation import Observed
-from rotator.steps import Scene
+from rotator.scene import Scene
 
 
 def verify(scene: Scene) -> Result:

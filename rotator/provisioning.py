@@ -9,9 +9,6 @@ from rotator.errors import (
     Conflict,
     Drift,
     Refused,
-    ServerFault,
-    ServerUnreachable,
-    UnexpectedAnswer,
     VerificationFailed,
 )
 from rotator.model import (
@@ -31,7 +28,8 @@ from rotator.planning import stages
 from rotator.planning.entity import CERTIFICATE_FIELD, baseline_of, check_complete
 from rotator.planning.provisioning import FIRST, KEEP, RESTORE, Plan, Surroundings, applied, described, plan
 from rotator.planning.rotation import first_step
-from rotator.steps import Scene
+from rotator.scene import Scene
+from rotator.setting import NO_ANSWER, PUT_ATTEMPTS
 
 
 def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
@@ -106,7 +104,7 @@ def _posted(scene: Scene, body: Mapping[str, Json]) -> VirtualProxy:
     repository = scene.world.repository
     try:
         return repository.create(body)
-    except (ServerUnreachable, ServerFault, UnexpectedAnswer, BadRequest, Conflict) as error:
+    except (BadRequest, Conflict, *NO_ANSWER) as error:
         error.hint = error.hint or f"run rotator create-proxy {scene.spec.name} again: it goes on from what is there"
         created = repository.find(scene.spec.prefix)
         if created is None:
@@ -117,7 +115,7 @@ def _posted(scene: Scene, body: Mapping[str, Json]) -> VirtualProxy:
 def _repair(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings) -> VirtualProxy:
     """PUT the fields that differ. An edit made in between survives: the difference is computed anew on top of it."""
     repository = scene.world.repository
-    for attempt in range(1, steps.PUT_ATTEMPTS + 1):
+    for attempt in range(1, PUT_ATTEMPTS + 1):
         changes = plan(scene.spec, ring, observed, around).changes
         if not changes:
             return observed
@@ -125,8 +123,8 @@ def _repair(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundin
         scene.world.tell(f"changing {', '.join(change.field for change in changes)}")
         try:
             repository.update(applied(changes, observed.entity))
-        except (Conflict, ServerUnreachable, ServerFault, UnexpectedAnswer):
-            if attempt == steps.PUT_ATTEMPTS:
+        except (Conflict, *NO_ANSWER):
+            if attempt == PUT_ATTEMPTS:
                 raise
         scene.world.logins.refresh()
         observed = repository.virtual_proxy(observed.id)

@@ -33,7 +33,7 @@ from rotator.planning.due import Due, DueReason, due
 from rotator.planning.entity import check_complete
 from rotator.planning.rotation import Step, as_served, check_manageable, first_step
 from rotator.planning.windows import closes, next_opening
-from rotator.steps import Scene
+from rotator.scene import Scene
 
 
 WINDOW_MARGIN: Final = 2

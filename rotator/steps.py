@@ -6,26 +6,19 @@ effect on the server, and the server is asked before it is changed and again aft
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
 
 from rotator import verification
 from rotator.errors import (
-    Conflict,
     Drift,
     NotDelivered,
     PersonNeeded,
     RotatorError,
-    ServerError,
-    ServerFault,
-    ServerUnreachable,
     UndoFailed,
     Undone,
-    UnexpectedAnswer,
 )
 from rotator.keys import PrivateKey, digest, inspect_certificate
 from rotator.model import (
-    Auth,
     Check,
     Consumers,
     Delivery,
@@ -33,52 +26,16 @@ from rotator.model import (
     Intent,
     IntentKind,
     KeyVersion,
-    Outcome,
     ProxyService,
-    ProxySpec,
-    Result,
     Ring,
     Stage,
     VirtualProxy,
     short,
 )
 from rotator.planning import stages
-from rotator.planning.entity import check_complete, with_certificate
 from rotator.planning.rotation import reusable_pending
-from rotator.ports import World
-
-
-PUT_ATTEMPTS: Final = 5
-"""How often a PUT is made again when somebody else edited in between or its answer was lost."""
-_NO_ANSWER = (ServerUnreachable, ServerFault, UnexpectedAnswer)
-"""After these nobody knows whether the change was applied: the server must be asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One virtual proxy in a run: what is desired, how QRS is reached, and the world around it."""
-
-    spec: ProxySpec
-    auth: Auth
-    world: World
-
-    @property
-    def tests(self) -> verification.TestLogins:
-        """Test logins on the proxies of this virtual proxy."""
-        return verification.TestLogins(self.spec, self.world.logins, self.world.clock)
-
-    def result(self, ring: Ring, outcome: Outcome, reason: str, message: str, checks: Sequence[Check] = ()) -> Result:
-        """What a verb came to, with the key that is current now."""
-        return Result(
-            site=self.spec.site,
-            name=self.spec.name,
-            outcome=outcome,
-            reason=str(reason),
-            message=message,
-            proxy_id=ring.proxy_id,
-            key=ring.at(Stage.CURRENT),
-            checks=tuple(checks),
-        )
+from rotator.scene import Scene
+from rotator.setting import NO_ANSWER, named, put
 
 
 def create(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
@@ -152,8 +109,8 @@ def set_certificate(scene: Scene, ring: Ring, proxy_id: str) -> VirtualProxy:
     text = scene.world.keystore.certificate(_version(ring, intent.after).certificate)
     scene.world.tell(f"putting the certificate of {short(intent.after)} on the virtual proxy")
     try:
-        return _put(scene, ring, proxy_id, start=intent.before, goal=intent.after, text=text)
-    except _NO_ANSWER as error:
+        return put(scene, ring, proxy_id, start=intent.before, goal=intent.after, text=text)
+    except NO_ANSWER as error:
         error.hint = f"the next run asks the server and goes on from there: rotator rotate {scene.spec.name} --now"
         raise
     except Drift:
@@ -166,66 +123,7 @@ def set_certificate(scene: Scene, ring: Ring, proxy_id: str) -> VirtualProxy:
 def put_back(scene: Scene, ring: Ring, observed: VirtualProxy, version: KeyVersion) -> VirtualProxy:
     """The certificate of a key that is current already, on a virtual proxy that shows another or none."""
     text = scene.world.keystore.certificate(version.certificate)
-    return _put(scene, ring, observed.id, start=observed.fingerprint, goal=version.fingerprint, text=text)
-
-
-def _put(
-    scene: Scene, ring: Ring, proxy_id: str, *, start: Fingerprint | None, goal: Fingerprint | None, text: str
-) -> VirtualProxy:
-    """PUT `text` over the certificate with fingerprint `start`, and see that the server then shows `goal`.
-
-    An edit that somebody made in between survives: the entity is read again and ours is made on top of it. After a
-    lost answer the server is asked, as the change may have been applied, and may land late: sent again, the later
-    `modifiedDate` makes the late one fail. Raises Drift for any third certificate, ServerError otherwise.
-    """
-    repository = scene.world.repository
-    lost: ServerError | None = None
-    for _ in range(PUT_ATTEMPTS):
-        observed = _asked_after(lost, scene, proxy_id)
-        if observed.fingerprint == goal and lost is not None:
-            break
-        if observed.fingerprint != start:
-            raise Drift(
-                f"{scene.spec.name}: the certificate changed under the rotation: expected "
-                f"{_named(start)}, the server shows {_named(observed.fingerprint)}",
-                hint="somebody else changes this virtual proxy; find out who, then run rotator status",
-            )
-        check_complete(scene.spec.name, scene.auth, ring, observed)
-        try:
-            repository.update(with_certificate(observed, text))
-        except Conflict as error:
-            lost = error
-        except _NO_ANSWER as error:
-            lost = error
-        else:
-            lost = None
-            break
-    if lost is not None and repository.virtual_proxy(proxy_id).fingerprint != goal:
-        raise lost
-    scene.world.logins.refresh()
-    observed = repository.virtual_proxy(proxy_id)
-    if observed.fingerprint != goal:
-        raise Drift(
-            f"{scene.spec.name}: the server took the certificate of {_named(goal)}, but shows "
-            f"{_named(observed.fingerprint)}",
-            hint="somebody else changes this virtual proxy; find out who, then run rotator status",
-        )
-    return observed
-
-
-def _asked_after(lost: ServerError | None, scene: Scene, proxy_id: str) -> VirtualProxy:
-    """The virtual proxy as it is now; after a lost answer asked until `settle_timeout`, as the server may restart."""
-    repository, clock = scene.world.repository, scene.world.clock
-    deadline = clock.monotonic() + (scene.spec.rotation.settle_timeout.total_seconds() if lost else 0.0)
-    pause = verification.FIRST_WAIT
-    while True:
-        try:
-            return repository.virtual_proxy(proxy_id)
-        except _NO_ANSWER:
-            if clock.monotonic() >= deadline:
-                raise
-        clock.sleep(pause)
-        pause = min(pause * 2, verification.LONGEST_WAIT)
+    return put(scene, ring, observed.id, start=observed.fingerprint, goal=version.fingerprint, text=text)
 
 
 def test(scene: Scene, ring: Ring, observed: VirtualProxy, proxies: Sequence[ProxyService]) -> tuple[Check, ...]:
@@ -312,12 +210,12 @@ def undo(
     intent = _intent(ring)
     told = verification.worst_of(failed) or "as an earlier run found"
     cause = f"{name}: the new key {short(intent.after)} failed its test login: {told}"
-    scene.world.tell(f"the test failed; putting {_named(intent.before)} back")
+    scene.world.tell(f"the test failed; putting {named(intent.before)} back")
     try:
         ring = keystore.save(stages.undoing(ring))
         if observed.fingerprint != intent.before:
             text = keystore.certificate(intent.before_certificate) if intent.before_certificate else ""
-            observed = _put(scene, ring, observed.id, start=intent.after, goal=intent.before, text=text)
+            observed = put(scene, ring, observed.id, start=intent.after, goal=intent.before, text=text)
         back = _back_in_place(scene, ring, observed, proxies)
     except RotatorError as error:
         raise UndoFailed(
@@ -365,7 +263,3 @@ def _version(ring: Ring, fingerprint: Fingerprint) -> KeyVersion:
     version = ring.known(fingerprint)
     assert version is not None  # noqa: S101 - an intent or a delivery names a key of its own ring
     return version
-
-
-def _named(fingerprint: Fingerprint | None) -> str:
-    return short(fingerprint) if fingerprint else "no certificate"

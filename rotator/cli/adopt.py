@@ -14,7 +14,7 @@ from rotator.report import text
 
 
 if TYPE_CHECKING:
-    from rotator.steps import Scene
+    from rotator.scene import Scene
 
 STANDARD_INPUT = "-"
 LARGEST_KEY_FILE = 64 * 1024

@@ -1,0 +1,81 @@
+"""The one place where the certificate of a virtual proxy is written: asked first, asked again afterwards."""
+
+from typing import Final
+
+from rotator import verification
+from rotator.errors import Conflict, Drift, ServerError, ServerFault, ServerUnreachable, UnexpectedAnswer
+from rotator.model import Fingerprint, Ring, VirtualProxy, short
+from rotator.planning.entity import check_complete, with_certificate
+from rotator.scene import Scene
+
+
+PUT_ATTEMPTS: Final = 5
+"""How often a PUT is made again when somebody else edited in between or its answer was lost."""
+NO_ANSWER = (ServerUnreachable, ServerFault, UnexpectedAnswer)
+"""After these nobody knows whether the change was applied: the server must be asked."""
+
+
+def put(
+    scene: Scene, ring: Ring, proxy_id: str, *, start: Fingerprint | None, goal: Fingerprint | None, text: str
+) -> VirtualProxy:
+    """PUT `text` over the certificate with fingerprint `start`, and see that the server then shows `goal`.
+
+    An edit that somebody made in between survives: the entity is read again and ours is made on top of it. After a
+    lost answer the server is asked, as the change may have been applied, and may land late: sent again, the later
+    `modifiedDate` makes the late one fail. Raises Drift for any third certificate, ServerError otherwise.
+    """
+    repository = scene.world.repository
+    lost: ServerError | None = None
+    for attempt in range(PUT_ATTEMPTS):
+        if lost is not None:
+            scene.world.clock.sleep(min(verification.FIRST_WAIT * 2**attempt, verification.LONGEST_WAIT))
+        observed = _asked_after(lost, scene, proxy_id)
+        if observed.fingerprint == goal and lost is not None:
+            break
+        if observed.fingerprint != start:
+            raise Drift(
+                f"{scene.spec.name}: the certificate changed under the rotation: expected "
+                f"{named(start)}, the server shows {named(observed.fingerprint)}",
+                hint="somebody else changes this virtual proxy; find out who, then run rotator status",
+            )
+        check_complete(scene.spec.name, scene.auth, ring, observed)
+        try:
+            repository.update(with_certificate(observed, text))
+        except Conflict as error:
+            lost = error
+        except NO_ANSWER as error:
+            lost = error
+        else:
+            lost = None
+            break
+    if lost is not None and repository.virtual_proxy(proxy_id).fingerprint != goal:
+        raise lost
+    scene.world.logins.refresh()
+    observed = repository.virtual_proxy(proxy_id)
+    if observed.fingerprint != goal:
+        raise Drift(
+            f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows "
+            f"{named(observed.fingerprint)}",
+            hint="somebody else changes this virtual proxy; find out who, then run rotator status",
+        )
+    return observed
+
+
+def _asked_after(lost: ServerError | None, scene: Scene, proxy_id: str) -> VirtualProxy:
+    """The virtual proxy as it is now; after a lost answer asked until `settle_timeout`, as the server may restart."""
+    repository, clock = scene.world.repository, scene.world.clock
+    deadline = clock.monotonic() + (scene.spec.rotation.settle_timeout.total_seconds() if lost else 0.0)
+    pause = verification.FIRST_WAIT
+    while True:
+        try:
+            return repository.virtual_proxy(proxy_id)
+        except NO_ANSWER:
+            if clock.monotonic() >= deadline:
+                raise
+        clock.sleep(pause)
+        pause = min(pause * 2, verification.LONGEST_WAIT)
+
+
+def named(fingerprint: Fingerprint | None) -> str:
+    """A fingerprint as people see it, or that there is no certificate."""
+    return short(fingerprint) if fingerprint else "no certificate"
