@@ -29,15 +29,11 @@ from rotator.model import (
     VirtualProxy,
     short,
 )
-from rotator.planning.due import Due, DueReason, due
+from rotator.planning.due import WINDOW_MARGIN, Due, DueReason, due
 from rotator.planning.entity import check_complete
 from rotator.planning.rotation import Step, as_served, check_manageable, first_step
 from rotator.planning.windows import closes, next_opening
 from rotator.scene import Scene
-
-
-WINDOW_MARGIN: Final = 2
-"""How many settle timeouts must be left in the window at the start: one to go forward, one to come back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,5 +122,3 @@ def _expect(answer: tuple[int, str], status: int) -> None:
 
 def _say(sentence: str) -> None:
     typer.echo(f"\n{sentence}")
-
-

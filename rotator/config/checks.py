@@ -1,0 +1,155 @@
+"""Values that are right each by itself, and wrong together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from rotator.config.reading import Reading
+from rotator.config.values import told
+from rotator.model import Auth, Consumers, KeyringBackend, ProxySpec, SecretKind, Window
+
+
+CERTIFICATE_MARGIN = timedelta(days=30)
+"""How much longer than the time between two rotations a certificate must last."""
+
+
+def constant(claim: str) -> str | None:
+    """The value of a claim name in brackets, None where it is a name."""
+    return claim[1:-1] if claim.startswith("[") else None
+
+
+def keyring(reading: Reading, found: Mapping[str, Any]) -> None:
+    """sealed-file needs its folder and master key; the others have neither."""
+    backend = found.get("backend")
+    if backend is None:
+        return
+    sealed = backend is KeyringBackend.SEALED_FILE
+    for key, example in (("path", "/var/lib/rotator/keys"), ("master_key", "credential:rotator-master-key")):
+        if key not in found:
+            continue
+        if sealed and found[key] is None:
+            reading.wrong(("keyring", key), f'is missing: backend = "sealed-file" needs it, e.g. "{example}"')
+        if not sealed and found[key] is not None:
+            reading.wrong(("keyring", key), f'belongs to backend = "sealed-file" alone, not to "{backend}"')
+    master = found.get("master_key")
+    if master is not None and master.kind is SecretKind.KEYRING:
+        reading.wrong(("keyring", "master_key"), 'must be "credential:NAME" or "file:PATH": it opens the keyring')
+
+
+def site(
+    reading: Reading,
+    name: str,
+    found: Mapping[str, Any],
+    certificate: Mapping[str, Any] | None,
+    jwt: Mapping[str, Any] | None,
+) -> None:
+    """The table that `auth` names must be there, and hold one kind of certificate."""
+    path, auth = ("site", name), found.get("auth")
+    if auth is Auth.CERTIFICATE and certificate is None:
+        reading.wrong((*path, "certificate"), 'is missing: auth = "certificate" needs pfx, or cert and key, and user')
+    if auth is Auth.JWT and jwt is None:
+        reading.wrong((*path, "jwt"), 'is missing: auth = "jwt" needs url and user')
+    if certificate is None:
+        return
+    pfx, cert, key = (certificate.get(item) for item in ("pfx", "cert", "key"))
+    here = (*path, "certificate")
+    if pfx and (cert or key):
+        reading.wrong(here, "has both pfx and cert/key: give one of them")
+    elif cert and not key:
+        reading.wrong((*here, "key"), "is missing: cert needs it")
+    elif key and not cert:
+        reading.wrong((*here, "cert"), "is missing: key needs it")
+    elif not pfx and not cert and {"pfx", "cert", "key"} <= certificate.keys():
+        reading.wrong(here, "names no certificate: give pfx, or cert and key")
+
+
+def probe(reading: Reading, path: Sequence[str], found: Mapping[str, Any]) -> None:
+    """A proxy is either reached or skipped."""
+    if found.get("skip") and any(found.get(key) for key in ("connect", "host", "ca")):
+        reading.wrong(path, "both skips the proxy and says how it is reached: give one of them")
+
+
+def proxy(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) -> None:
+    """Claims, test user and consumers must fit each other."""
+    id_claim, directory_claim = found["user_id_claim"], found["user_directory_claim"]
+    if id_claim == directory_claim:
+        reading.wrong((*path, "user_directory_claim"), f'= "{id_claim}" is the user_id_claim too: each needs its own')
+    user, claims = found.get("test_user"), found.get("test_claims") or {}
+    for key, claim, part in (
+        ("user_directory_claim", directory_claim, "directory"),
+        ("user_id_claim", id_claim, "id"),
+    ):
+        fixed = constant(claim)
+        if fixed and user is not None and getattr(user, part).casefold() != fixed.casefold():
+            reading.wrong((*path, "test_user"), f'must have the {part} "{fixed}", which {key} makes constant')
+        if claim in claims:
+            reading.wrong((*path, "test_claims"), f'cannot set "{claim}", which names the test user')
+    for item in found.get("attributes", ()):
+        if item.mandatory and item.claim not in claims:
+            reading.wrong(
+                (*path, "test_claims"),
+                f'must hold "{item.claim}", as {{ {item.claim} = "…" }}: attributes make it '
+                "mandatory, so no test login succeeds without it",
+            )
+    _consumers(reading, path, found)
+
+
+def _consumers(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) -> None:
+    consumers, hook = found.get("consumers"), found.get("hook")
+    if consumers is None or "hook" not in found:
+        return
+    if consumers is Consumers.HOOK and hook is None:
+        reading.wrong(
+            (*path, "hook"),
+            'is missing: consumers = "hook" needs the executable that takes each new key, as "/path/to/it"',
+        )
+    if consumers is not Consumers.HOOK and hook is not None:
+        reading.wrong((*path, "hook"), f'belongs to consumers = "hook" alone, not to "{consumers}"')
+
+
+def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) -> None:
+    """One schedule, a certificate that outlives it, windows that are long enough."""
+    every, cron, days, settle = (found.get(key) for key in ("every", "cron", "certificate_days", "settle_timeout"))
+    if every and cron:
+        reading.wrong(path, "has both every and cron: give one of them")
+    if every and days and timedelta(days=days) < every + CERTIFICATE_MARGIN:
+        reading.wrong(
+            (*path, "certificate_days"),
+            f'= {days} is too short: with every = "{told(every)}" it must be at least '
+            f"{(every + CERTIFICATE_MARGIN).days}",
+        )
+    windows = found.get("window")
+    for window in windows if isinstance(windows, tuple) else ():
+        if settle and _length(window) < 2 * settle:
+            reading.wrong(
+                (*path, "window"),
+                f'has a window of {told(_length(window))}, shorter than twice settle_timeout = "{told(settle)}": '
+                "no rotation could start in it",
+            )
+
+
+def _length(window: Window) -> timedelta:
+    day = datetime(2024, 1, 1)  # noqa: DTZ001 - a wall clock without any zone
+    length = datetime.combine(day, window.end) - datetime.combine(day, window.start)
+    return length if length > timedelta(0) else length + timedelta(days=1)
+
+
+def across(reading: Reading, proxies: Mapping[str, ProxySpec], *, declared: frozenset[str]) -> None:
+    """What several tables say together: sites that exist, names that are unique in a site."""
+    for name, spec in proxies.items():
+        if spec.site not in declared:
+            known = ", ".join(sorted(declared)) or "none"
+            reading.wrong(("proxy", name, "site"), f'= "{spec.site}" is not configured; there is: {known}')
+    unique: tuple[tuple[str, Callable[[ProxySpec], str]], ...] = (
+        ("prefix", lambda spec: spec.prefix),
+        ("session_cookie", lambda spec: spec.session_cookie),
+        ("description", lambda spec: spec.description),
+    )
+    for key, value in unique:
+        seen: dict[tuple[str, str], str] = {}
+        for name, spec in proxies.items():
+            taken = seen.setdefault((spec.site, value(spec).casefold()), name)
+            if taken != name:
+                reading.wrong(
+                    ("proxy", name, key), f'= "{value(spec)}" is that of proxy.{taken} too: it must be unique in a site'
+                )

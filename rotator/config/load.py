@@ -1,0 +1,174 @@
+"""The whole file: its tables in order, what they mean together, every mistake at once."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from rotator.config import checks, tables
+from rotator.config.location import default_state
+from rotator.config.reading import Reading, parse
+from rotator.config.values import Wrong, url
+from rotator.errors import ConfigError
+from rotator.model import (
+    CertificateAccess,
+    Config,
+    JwtAccess,
+    KeyringSettings,
+    ProbeRoute,
+    ProxySpec,
+    Rotation,
+    Site,
+    User,
+)
+
+
+def load(source: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in `source`. Raises ConfigError carrying every problem found, each with its place."""
+    reading, document = parse(source.absolute())
+    reading.read(document, {}, (), "keyring", "state", "site", "proxy")
+    keyring = _keyring(reading, document)
+    state = _state(reading, document, environ)
+    sites = _named(reading, document, "site", _site)
+    proxies = _named(reading, document, "proxy", _proxy)
+    checks.across(reading, proxies, declared=frozenset(_tables(document.get("site"))))
+    if reading.problems or keyring is None or state is None:
+        count = len(reading.problems)
+        raise ConfigError(
+            f"{source}: {count} {'mistake' if count == 1 else 'mistakes'}",
+            hint="nothing was done; every key is explained in config/rotator.example.toml",
+            problems=tuple(reading.problems),
+        )
+    return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies))
+
+
+def _tables(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _keyring(reading: Reading, document: Mapping[str, Any]) -> KeyringSettings | None:
+    table = reading.table(document, ("keyring",))
+    if table is None:
+        return None
+    found = reading.read(table, tables.KEYRING, ("keyring",))
+    checks.keyring(reading, found)
+    return KeyringSettings(**found) if "backend" in found else None
+
+
+def _state(reading: Reading, document: Mapping[str, Any], environ: Mapping[str, str]) -> Path | None:
+    table = reading.table(document, ("state",), required=False) or {}
+    found = reading.read(table, tables.STATE, ("state",))
+    return found.get("path") or default_state(environ)
+
+
+def _named(reading: Reading, document: Mapping[str, Any], word: str, build: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Every [word.NAME] that could be built."""
+    table = reading.table(document, (word,))
+    if table is not None and not table:
+        reading.wrong((word,), f"has no table; there must be a [{word}.NAME]")
+    built = {}
+    for name, given in _tables(table).items():
+        if not isinstance(given, dict):
+            reading.wrong((word, name), f"must be a table, as [{word}.NAME]")
+        elif not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            reading.wrong((word, name), "must be named with letters, digits, - and _ only")
+        else:
+            made = build(reading, name, given)
+            if made is not None:
+                built[name] = made
+    return built
+
+
+def _site(reading: Reading, name: str, given: Mapping[str, Any]) -> Site | None:
+    path = ("site", name)
+    found = reading.read(given, tables.SITE, path, "certificate", "jwt", "probe")
+    certificate = _access(reading, given, (*path, "certificate"), tables.CERTIFICATE)
+    jwt = _access(reading, given, (*path, "jwt"), tables.JWT)
+    probe = _probe(reading, given, (*path, "probe"))
+    before = len(reading.problems)
+    checks.site(reading, name, found, certificate, jwt)
+    if len(reading.problems) > before or not {"qrs", "root_ca", "auth"} <= found.keys():
+        return None
+    return Site(
+        name=name,
+        **{**found, "proxy_ca": found.get("proxy_ca") or str(found["root_ca"])},
+        certificate=CertificateAccess(**certificate) if certificate and "user" in certificate else None,
+        jwt=JwtAccess(**jwt) if jwt and {"url", "user"} <= jwt.keys() else None,
+        probe=MappingProxyType(probe),
+    )
+
+
+def _access(
+    reading: Reading, given: Mapping[str, Any], path: tuple[str, ...], keys: Mapping[str, tables.Key]
+) -> dict[str, Any] | None:
+    table = reading.table(given, path, required=False)
+    return reading.read(table, keys, path) if table is not None else None
+
+
+def _probe(reading: Reading, given: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, ProbeRoute]:
+    """The routes by host name, in small letters; a URL is the short form of host and port."""
+    routes = {}
+    for host, value in (reading.table(given, path, required=False) or {}).items():
+        here = (*path, host)
+        if isinstance(value, str):
+            try:
+                routes[host.lower()] = _short(url(value, reading.base))
+            except Wrong as wrong:
+                reading.wrong(here, str(wrong))
+        elif isinstance(value, dict):
+            found = reading.read(value, tables.PROBE, here)
+            checks.probe(reading, here, found)
+            routes[host.lower()] = ProbeRoute(**found)
+        else:
+            reading.wrong(
+                here, 'must be a URL, or a table as { connect = "10.0.0.5:443", host = "portal.example.com" }'
+            )
+    return routes
+
+
+def _short(address: str) -> ProbeRoute:
+    from urllib.parse import urlsplit  # noqa: PLC0415 - for those who use the short form
+
+    parts = urlsplit(address)
+    return ProbeRoute(connect=(str(parts.hostname), parts.port or 443), host=parts.hostname)
+
+
+def _proxy(reading: Reading, name: str, given: Mapping[str, Any]) -> ProxySpec | None:
+    path = ("proxy", name)
+    before = len(reading.problems)
+    found = reading.read(given, tables.PROXY, path, "rotation")
+    rotation = _rotation(reading, given, (*path, "rotation"))
+    if {"user_id_claim", "user_directory_claim"} <= found.keys():
+        checks.proxy(reading, path, found)
+    if len(reading.problems) > before or rotation is None:
+        return None
+    found["description"] = found["description"] or name
+    found["session_cookie"] = found["session_cookie"] or f"X-Qlik-Session-{found['prefix']}"
+    found["test_user"] = found["test_user"] or _test_user(found)
+    found["test_claims"] = MappingProxyType(found["test_claims"])
+    return ProxySpec(name=name, rotation=rotation, named=frozenset(given), **found)
+
+
+def _test_user(found: Mapping[str, Any]) -> User:
+    r"""`ROTATOR\probe`, or the constants of the claims."""
+    return User(
+        directory=checks.constant(found["user_directory_claim"]) or "ROTATOR",
+        id=checks.constant(found["user_id_claim"]) or "probe",
+    )
+
+
+def _rotation(reading: Reading, given: Mapping[str, Any], path: tuple[str, ...]) -> Rotation | None:
+    table = reading.table(given, path, required=False) or {}
+    before = len(reading.problems)
+    found = reading.read(table, tables.ROTATION, path)
+    checks.rotation(reading, path, found)
+    if len(reading.problems) > before:
+        return None
+    if found["every"] is None and found["cron"] is None:
+        found["every"] = timedelta(days=30)
+    found["windows"] = found.pop("window")
+    known = {item.name for item in fields(Rotation)}
+    return Rotation(**{name: value for name, value in found.items() if name in known})

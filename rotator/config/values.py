@@ -1,0 +1,407 @@
+"""Parsers of single values: each takes what TOML gave and returns the value, or raises Wrong with what is right."""
+
+import re
+from collections.abc import Callable
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from rotator.model import SYSTEM_CA, AnyTime, Attribute, Json, SecretKind, SecretRef, User, Window, Windows
+
+
+T = TypeVar("T")
+Parser = Callable[[Any, Path], T]
+"""Takes the TOML value and the folder of the configuration file, which relative paths are relative to."""
+
+
+class Wrong(Exception):
+    """A value that cannot be used; the text goes on from the key's name, as `must be …`."""
+
+
+_DURATION: Final = re.compile(r"(\d+)([smhdw])")
+_UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_DAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+_WINDOW: Final = re.compile(r"(\S+)\s+(\d\d):(\d\d)-(\d\d):(\d\d)\s+(\S+)")
+_HIGHEST_PORT: Final = 65535
+RESERVED_CLAIMS: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
+"""Claims with a meaning of their own (RFC 7519, 4.1), which Qlik does not take for user or directory."""
+RESERVED_PREFIXES: Final = frozenset(
+    """
+    api app apps client console content custom data datatransfer dev-hub devhub extensions hub login printing qmc qps
+    qrs resources sense single tempcontent internal_forms_authentication internal_windows_authentication
+    """.split()  # noqa: SIM905 - read as the words they are
+)
+"""First path words that the proxy keeps for itself; whatever their case."""
+
+
+def kind(value: object) -> str:
+    """The TOML type of a value, as a person calls it."""
+    names: dict[type, str] = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "an array"}
+    return names.get(type(value), "a table" if isinstance(value, dict) else "a date or time")
+
+
+def text(value: object, _: Path) -> str:
+    """A string that is not empty."""
+    if not isinstance(value, str):
+        raise Wrong(f"must be a string, not {kind(value)}")
+    if not value.strip():
+        raise Wrong("must not be empty")
+    if any(not character.isprintable() for character in value):
+        raise Wrong("must not hold line breaks or control characters")
+    return value
+
+
+def text_or_empty(value: object, base: Path) -> str:
+    """A string."""
+    return "" if value == "" else text(value, base)
+
+
+def flag(value: object, _: Path) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise Wrong(f"must be true or false, not {kind(value)}")
+    return value
+
+
+def integer(lowest: int, highest: int) -> Parser[int]:
+    """A whole number of a range."""
+
+    def parse(value: object, _: Path) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Wrong(f"must be a whole number, not {kind(value)}")
+        if not lowest <= value <= highest:
+            raise Wrong(f"must be from {lowest} to {highest}, not {value}")
+        return value
+
+    return parse
+
+
+def one_of(choices: dict[Any, T], *, later: tuple[str, ...] = ()) -> Parser[T]:
+    """One of the words or numbers; those of `later` are refused as not built yet."""
+
+    def parse(value: object, _: Path) -> T:
+        if isinstance(value, str) and value in later:
+            raise Wrong(f'= "{value}" is not built yet in this version; {_choice(choices)}')
+        if isinstance(value, bool) or not isinstance(value, str | int) or value not in choices:
+            raise Wrong(f"must be {_choice(choices)}, not {_shown(value)}")
+        return choices[value]
+
+    return parse
+
+
+def _choice(choices: dict[Any, T]) -> str:
+    words = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value) if isinstance(value, int | float) else kind(value)
+
+
+def seconds(value: str) -> timedelta | None:
+    """`90s`, `30m`, `24h`, `30d`, `4w`, also together as `1h30m`; None for anything else."""
+    matches = _DURATION.findall(value)
+    if not matches or "".join(number + unit for number, unit in matches) != value:
+        return None
+    try:
+        return timedelta(seconds=sum(int(number) * _UNIT[unit] for number, unit in matches))
+    except OverflowError:
+        return None
+
+
+def duration(lowest: timedelta, highest: timedelta) -> Parser[timedelta]:
+    """A length of time of a range."""
+
+    def parse(value: object, _: Path) -> timedelta:
+        length = seconds(value) if isinstance(value, str) else None
+        if length is None:
+            raise Wrong(f'must be a duration as "30m", "24h" or "30d", not {_shown(value)}')
+        if not lowest <= length <= highest:
+            raise Wrong(f'must be from {told(lowest)} to {told(highest)}, not "{value}"')
+        return length
+
+    return parse
+
+
+def told(length: timedelta) -> str:
+    """A duration as the configuration writes it, in its largest whole unit."""
+    total = int(length.total_seconds())
+    unit = next(unit for unit in ("d", "h", "m", "s") if total % _UNIT[unit] == 0)
+    return f"{total // _UNIT[unit]}{unit}"
+
+
+def minutes(lowest: timedelta, highest: timedelta) -> Parser[timedelta]:
+    """A duration of whole minutes, as Qlik keeps it."""
+    inner = duration(lowest, highest)
+
+    def parse(value: object, base: Path) -> timedelta:
+        length = inner(value, base)
+        if length.total_seconds() % 60:
+            raise Wrong(f"must be whole minutes, not {_shown(value)}")
+        return length
+
+    return parse
+
+
+def path(value: object, base: Path) -> Path:
+    """A file or folder; a relative one is relative to the configuration file's folder."""
+    given = text(value, base)
+    if given.startswith("~"):
+        raise Wrong('must be a whole path: "~" is not expanded, since a service has no home')
+    return base / given
+
+
+def ca(value: object, base: Path) -> str:
+    """A file of certificate authorities, or "system"."""
+    return SYSTEM_CA if value == SYSTEM_CA else str(path(value, base))
+
+
+def user(value: object, base: Path) -> User:
+    r"""`DIRECTORY\id`."""
+    directory, backslash, identity = text(value, base).partition("\\")
+    if not (backslash and directory and identity) or "\\" in identity:
+        raise Wrong(rf"must name directory and user, as 'CORP\alice' in single quotes, not {_shown(value)}")
+    return User(directory, identity)
+
+
+def secret(value: object, base: Path) -> SecretRef:
+    """`credential:NAME`, `keyring:NAME` or `file:PATH`."""
+    given = text(value, base)
+    word, colon, name = given.partition(":")
+    if not colon or word not in [kind.value for kind in SecretKind] or not name:
+        raise Wrong(
+            'must say where the secret is: "credential:NAME", "keyring:NAME" or "file:PATH"; secrets never stand in this file'
+        )
+    reference = SecretRef(SecretKind(word), name)
+    if reference.kind is SecretKind.FILE:
+        return SecretRef(SecretKind.FILE, str(path(name, base)))
+    if "/" in name:
+        raise Wrong(f'must be a plain name after "{word}:", not {_shown(name)}')
+    return reference
+
+
+def url(value: object, base: Path) -> str:
+    """An https URL of a server, without a path."""
+    given, parts = _https(value, base)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise Wrong(f'must be a server alone, as "https://qlik.example.com:4242", not {_shown(value)}')
+    return given.rstrip("/")
+
+
+def url_with_prefix(value: object, base: Path) -> str:
+    """An https URL of a virtual proxy: the server and one path word."""
+    given, parts = _https(value, base)
+    if parts.query or parts.fragment or not parts.path.strip("/") or "/" in parts.path.strip("/"):
+        raise Wrong(
+            f'must end in the prefix of a virtual proxy, as "https://qlik.example.com/jwt", not {_shown(value)}'
+        )
+    return given.rstrip("/")
+
+
+def _https(value: object, base: Path) -> tuple[str, Any]:
+    given = text(value, base)
+    try:
+        parts = urlsplit(given)
+        port = parts.port
+    except ValueError:
+        raise Wrong(f"must be an https URL, not {_shown(value)}") from None
+    if parts.scheme != "https" or not parts.hostname or port == 0:
+        raise Wrong(f'must be an https URL, as "https://qlik.example.com", not {_shown(value)}')
+    if parts.username is not None or parts.password is not None:
+        raise Wrong("must not hold a user or password")
+    return given, parts
+
+
+def host(value: object, base: Path) -> str:
+    """A host name, without scheme and port."""
+    given = text(value, base)
+    if not _HOST.fullmatch(given):
+        raise Wrong(f'must be a host name without scheme, port or path, as "portal.example.com", not {_shown(value)}')
+    return given
+
+
+def hosts_or_all(value: object, base: Path) -> tuple[str, ...]:
+    """Host names, or ["*"] for all."""
+    if value == ["*"]:
+        return ("*",)
+    found = list_of(host)(value, base)
+    if not found:
+        raise Wrong('must name at least one host, or be ["*"] for all')
+    return found
+
+
+def address(value: object, base: Path) -> tuple[str, int]:
+    """`host:port`."""
+    name, colon, port = text(value, base).rpartition(":")
+    if not colon or not name or not port.isdigit() or not 0 < int(port) <= _HIGHEST_PORT:
+        raise Wrong(f'must be host:port, as "10.0.0.5:443", not {_shown(value)}')
+    return name.strip("[]"), int(port)
+
+
+def list_of(parse: Parser[T]) -> Parser[tuple[T, ...]]:
+    """An array whose items all parse."""
+
+    def parse_all(value: object, base: Path) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise Wrong(f'must be an array, as ["…"], not {kind(value)}')
+        items = []
+        for index, item in enumerate(value):
+            try:
+                items.append(parse(item, base))
+            except Wrong as wrong:
+                raise Wrong(f"[{index}] {wrong}") from None
+        return tuple(items)
+
+    return parse_all
+
+
+def prefix(value: object, base: Path) -> str:
+    """The prefix of a virtual proxy that rotator may manage."""
+    given = text_or_empty(value, base)
+    if not given:
+        raise Wrong("must not be empty: that is the default virtual proxy, which rotator never touches")
+    if given != given.lower():
+        raise Wrong(f'must be in lower case, as "{given.lower()}": Qlik would convert it')
+    if not re.fullmatch(r"[a-z0-9._~-]+", given):
+        raise Wrong(f"must hold only a-z, 0-9, '-', '.', '_' and '~', not {_shown(value)}")
+    if given in RESERVED_PREFIXES:
+        raise Wrong(f'= "{given}" is reserved by Qlik; choose another word')
+    return given
+
+
+def cookie(value: object, base: Path) -> str:
+    """A session cookie header name (a token of RFC 9110, 5.6.2)."""
+    given = text(value, base)
+    if not _TOKEN.fullmatch(given):
+        raise Wrong(
+            f'must be a cookie name without blanks or separators, as "X-Qlik-Session-portal", not {_shown(value)}'
+        )
+    return given
+
+
+def claim(value: object, base: Path) -> str:
+    """The name of a claim, or a constant in brackets."""
+    given = text(value, base)
+    if given in RESERVED_CLAIMS:
+        raise Wrong(f'= "{given}" is a registered claim, which Qlik does not take; use a name of your own, as "userId"')
+    if given.startswith("[") != given.endswith("]") or given == "[]":
+        raise Wrong(f'must be a claim name, or a constant in brackets as "[CORP]", not {_shown(value)}')
+    return given
+
+
+def header(value: object, base: Path) -> str:
+    """A response header as `Name: value`."""
+    name, colon, _ = text(value, base).partition(":")
+    if not colon or not _TOKEN.fullmatch(name):
+        raise Wrong(f'must be a header as "Name: value", not {_shown(value)}')
+    return str(value)
+
+
+def attribute(value: object, base: Path) -> Attribute:
+    """`{ claim = …, sense = …, mandatory = false }`."""
+    if not isinstance(value, dict):
+        raise Wrong('must be a table as { claim = "groups", sense = "group", mandatory = false }')
+    unknown = sorted(set(value) - {"claim", "sense", "mandatory"})
+    missing = sorted({"claim", "sense"} - set(value))
+    if unknown or missing:
+        raise Wrong(f"has no {missing[0]}" if missing else f'knows claim, sense and mandatory, not "{unknown[0]}"')
+    try:
+        return Attribute(
+            claim=text(value["claim"], base),
+            sense=text(value["sense"], base),
+            mandatory=flag(value.get("mandatory", False), base),
+        )
+    except Wrong as wrong:
+        raise Wrong(f"claim, sense and mandatory: each {wrong}") from None
+
+
+def claims(value: object, _: Path) -> dict[str, Json]:
+    """A table of further claims for test logins."""
+    if not isinstance(value, dict):
+        raise Wrong(f"must be a table of claims, not {kind(value)}")
+    for name in value:
+        if name in RESERVED_CLAIMS:
+            raise Wrong(f'cannot set "{name}", which rotator sets itself')
+    if not _is_json(value):
+        raise Wrong("must hold strings, numbers, booleans, arrays and tables only")
+    return dict(value)
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(_is_json(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_is_json(item) for item in value)
+    return isinstance(value, str | bool | int | float)
+
+
+def cron(value: object, base: Path) -> str:
+    """A cron expression of five fields, in UTC."""
+    given = text(value, base)
+    from datetime import UTC, datetime  # noqa: PLC0415 - with cronsim, for those who use cron
+
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - 10 ms, for those who use it
+
+    try:
+        next(CronSim(given, datetime(2024, 1, 1, tzinfo=UTC)), None)
+    except CronSimError:
+        raise Wrong(f'must be five cron fields, as "0 3 * * SUN" (UTC), not {_shown(value)}') from None
+    return given
+
+
+def windows(value: object, base: Path) -> Windows:
+    """`["any"]`, or windows as `SUN 02:00-05:00 Europe/Stockholm`."""
+    if value == ["any"]:
+        return AnyTime()
+    found = list_of(_window)(value, base)
+    if not found:
+        raise Wrong('must name a window, as ["SUN 02:00-05:00 Europe/Stockholm"], or be ["any"]')
+    return found
+
+
+def _window(value: object, base: Path) -> Window:
+    given = text(value, base)
+    if given == "any":
+        raise Wrong('= "any" stands alone: other windows beside it have no meaning')
+    match = _WINDOW.fullmatch(given)
+    if not match:
+        raise Wrong(f'must be DAYS HH:MM-HH:MM ZONE, as "SUN 02:00-05:00 Europe/Stockholm", not {_shown(value)}')
+    days, *clock, zone = match.groups()
+    start, end = _time(*clock[:2]), _time(*clock[2:])
+    if start == end:
+        raise Wrong(f'opens and closes at {start:%H:%M}; for always use ["any"]')
+    return Window(days=_days(days), start=start, end=end, zone=_zone(zone))
+
+
+def _time(hour: str, minute: str) -> time:
+    try:
+        return time(int(hour), int(minute))
+    except ValueError:
+        raise Wrong(f"has no time {hour}:{minute}; times go from 00:00 to 23:59") from None
+
+
+def _days(given: str) -> frozenset[int]:
+    """`SUN`, `SAT,SUN`, `MON-FRI`, `FRI-MON` or `DAILY`."""
+    if given == "DAILY":
+        return frozenset(range(7))
+    days: set[int] = set()
+    for part in given.split(","):
+        first, dash, last = part.partition("-")
+        if first not in _DAYS or (dash and last not in _DAYS):
+            raise Wrong(f'has no day "{part}"; days are {" ".join(_DAYS)}, as SUN, SAT,SUN, MON-FRI or DAILY')
+        begin, end = _DAYS.index(first), _DAYS.index(last or first)
+        days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return frozenset(days)
+
+
+def _zone(name: str) -> str:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - for those who have windows
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise Wrong(f'has no time zone "{name}"; zones are named as Europe/Stockholm or UTC') from None
+    return name

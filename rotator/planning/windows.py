@@ -1,0 +1,62 @@
+"""When a maintenance window is open, over daylight saving both ways, midnight and the end of the week."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rotator.model import AnyTime, Window, Windows
+
+
+FOREVER: Final = datetime.max.replace(tzinfo=UTC)
+"""When `["any"]` closes."""
+_DAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+
+
+def closes(windows: Windows, now: datetime) -> datetime | None:
+    """When the window that is open at `now` (UTC) closes; None where none is open. Windows that touch count as one."""
+    if isinstance(windows, AnyTime):
+        return FOREVER
+    end = None
+    at = now
+    while True:
+        ends = [last for window in windows for first, last in _spans(window, at) if first <= at < last]
+        if not ends:
+            return end
+        end = at = max(ends)
+
+
+def next_opening(windows: Windows, now: datetime) -> datetime | None:
+    """When a window opens next after `now` (UTC); None where there is none, or one is always open."""
+    if isinstance(windows, AnyTime):
+        return None
+    return min((first for window in windows for first, _ in _spans(window, now) if first > now), default=None)
+
+
+def _spans(window: Window, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The window's openings from the week before `now` to the week after, as UTC from and to.
+
+    A local time that the clocks jump over is taken as the jump's end; of one that comes twice the window opens at the
+    first and closes at the second. So a window is never missed, and never shorter than it says but by the jump.
+    """
+    zone = ZoneInfo(window.zone)
+    today = now.astimezone(zone).date()
+    over_midnight = timedelta(days=1 if window.end <= window.start else 0)
+    for offset in range(-8, 9):
+        day = today + timedelta(days=offset)
+        if day.weekday() not in window.days:
+            continue
+        first = datetime.combine(day, window.start, zone).astimezone(UTC)
+        last = datetime.combine(day + over_midnight, window.end, zone).replace(fold=1).astimezone(UTC)
+        if first < last:
+            yield first, last
+
+
+def describe(windows: Windows) -> str:
+    """The windows as the configuration writes them."""
+    if isinstance(windows, AnyTime):
+        return "any"
+    return "; ".join(
+        f"{','.join(_DAYS[day] for day in sorted(window.days))} {window.start:%H:%M}-{window.end:%H:%M} {window.zone}"
+        for window in windows
+    )
