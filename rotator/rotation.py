@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from rotator import steps, verification
 from rotator.errors import (

@@ -1,0 +1,70 @@
+"""rotator doctor."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import typer
+
+from rotator.cli.options import AsJson, Names, SiteName
+from rotator.cli.session import Session
+from rotator.diagnosis import Finding, Health
+from rotator.errors import ExitStatus, RotatorError
+from rotator.model import Outcome, ProxySpec, Result
+from rotator.report import text
+
+
+def doctor(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
+    """Try everything that has to work: configuration, keyring, TLS, credentials, rights, clocks, links, logins."""
+    session: Session = context.obj
+    specs = session.specs(names, site)
+    results = [_result(finding) for finding in _findings(session, specs)]
+    if not as_json:
+        rows = [[result.reason, result.name, str(result.extra["health"]), result.message] for result in results]
+        typer.echo(text.table(("check", "of", "result", "detail"), rows))
+        for result in results:
+            if result.hint:
+                typer.echo(f"rotator: hint: {result.reason} {result.name}: {result.hint}", err=True)
+    session.finish(results, as_json=as_json, show=lambda _: "")
+
+
+def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Finding]:
+    """Every finding, in the order in which they build on each other."""
+    from rotator import diagnosis
+    from rotator.cli.wiring import Wiring
+
+    config = session.config
+    yield Finding("configuration", "", Health.OK, str(config.source))
+    wiring = Wiring(session)
+    try:
+        store = wiring.keyring.store
+    except RotatorError as error:
+        yield Finding("keyring", "", Health.FAILED, error.message, error.hint)
+        return
+    yield diagnosis.keyring(store, config.keyring.backend)
+    usable = set()
+    for name in dict.fromkeys(spec.site for spec in specs):
+        try:
+            access = wiring.access(config.sites[name])
+        except RotatorError as error:
+            yield Finding("access", name, Health.FAILED, error.message, error.hint)
+            continue
+        found = list(diagnosis.site(name, access.repository, access.certificate_ends, datetime.now(UTC)))
+        yield from found
+        if found[0].health is not Health.FAILED:
+            usable.add(name)
+    for spec in specs:
+        if spec.site in usable:
+            yield from diagnosis.virtual_proxy(wiring.scene(spec))
+
+
+def _result(finding: Finding) -> Result:
+    return Result(
+        site="",
+        name=finding.subject,
+        outcome=Outcome.FAILED if finding.health is Health.FAILED else Outcome.VERIFIED,
+        reason=finding.check,
+        message=finding.message,
+        hint=finding.hint,
+        exit_status=ExitStatus.FAILED if finding.health is Health.FAILED else ExitStatus.DONE,
+        extra={"health": finding.health.value},
+    )

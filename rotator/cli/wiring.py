@@ -1,0 +1,212 @@
+"""The adapters put together: the only file that knows every one of them."""
+
+import atexit
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import typer
+
+from rotator.cli.keyring import Keyring
+from rotator.cli.session import Session
+from rotator.errors import Refused, UsageError
+from rotator.handover import Hook
+from rotator.keys import PrivateKey, timed_claims, user_claims
+from rotator.keystore import registry
+from rotator.keystore.secret_refs import read_text
+from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage
+from rotator.ports import World
+from rotator.qlik import routes, tls
+from rotator.qlik.doors import CertificateDoor, JwtDoor
+from rotator.qlik.login import ProxyLogins
+from rotator.qlik.qrs import Qrs
+from rotator.qlik.sessions import ProxySessions
+from rotator.qlik.transport import Transport
+from rotator.scene import Scene
+from rotator.state import directory, lock
+
+
+if TYPE_CHECKING:
+    from rotator.keystore.key_items import KeyItems
+
+ACCESS_TOKEN_TTL = timedelta(minutes=5)
+
+
+class SystemClock:
+    """Implements ports.Clock."""
+
+    def now(self) -> datetime:
+        """The present, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class KeyMaker:
+    """Makes private keys; one that is expected is made in a thread, while the server is asked other things."""
+
+    def __init__(self) -> None:
+        self._bits = 0
+        self._made: list[PrivateKey] = []
+        self._thread: threading.Thread | None = None
+
+    def expect(self, bits: int) -> None:
+        """Begin to make a key of `bits` bits."""
+        self._bits = bits
+        self._thread = threading.Thread(
+            target=lambda: self._made.append(PrivateKey.generate(bits)), daemon=True, name="rotator-key"
+        )
+        self._thread.start()
+
+    def generate(self, bits: int) -> PrivateKey:
+        """A new key; the expected one if it is of this size."""
+        if self._thread is not None and bits == self._bits:
+            self._thread.join()
+            self._thread = None
+            if self._made:
+                return self._made.pop()
+        return PrivateKey.generate(bits)
+
+
+class SiteAccess:
+    """The adapters of one site, each with one connection pool for the whole run."""
+
+    def __init__(self, site: Site, keyring: Keyring, specs: Sequence[ProxySpec]) -> None:
+        self._site = site
+        self._keyring = keyring
+        self._specs = specs
+        self.certificate_ends: datetime | None = None
+        if site.auth is Auth.CERTIFICATE:
+            self._context = self._with_certificate(site)
+            self._door: CertificateDoor | JwtDoor = self._direct(routes.to_qrs(site))
+        else:
+            self._door = self._through_proxy(site)
+            atexit.register(self._door.close)
+        self.repository = Qrs(self._door)
+        self.logins = ProxyLogins(site)
+        direct = site.auth is Auth.CERTIFICATE
+        self.sessions = ProxySessions(self.repository, self._to_qps if direct else None)
+
+    def _with_certificate(self, site: Site) -> "tls.ssl.SSLContext":
+        access = site.certificate
+        assert access is not None  # noqa: S101 - the configuration demands it for this auth
+        password = read_text(access.password, os.environ, self._keyring.store) if access.password else None
+        self.certificate_ends = tls.expiry(access, password)
+        return tls.with_client_certificate(str(site.root_ca), access, password)
+
+    def _direct(self, route: routes.Route) -> CertificateDoor:
+        access = self._site.certificate
+        assert access is not None  # noqa: S101 - as above
+        return CertificateDoor(Transport(route, self._context), access.user)
+
+    def _to_qps(self, proxy: ProxyService) -> CertificateDoor:
+        return self._direct(routes.to_qps(self._site, proxy))
+
+    def _through_proxy(self, site: Site) -> JwtDoor:
+        """QRS through the virtual proxy that `[site.NAME.jwt]` names, whose key is in the keyring too."""
+        access = site.jwt
+        assert access is not None  # noqa: S101 - as above
+        prefix = access.url.rstrip("/").rpartition("/")[2].lower()
+        spec = next((spec for spec in self._specs if spec.site == site.name and spec.prefix == prefix), None)
+        if spec is None:
+            raise UsageError(
+                f'site {site.name}: auth = "jwt" goes through the virtual proxy {prefix!r}, which has no [proxy.NAME] here',
+                hint="add a table for it: its key signs rotator's own tokens, and is rotated like the others",
+            )
+        keystore = self._keyring.keystore(spec)
+        version = keystore.ring().at(Stage.CURRENT)
+        if version is None:
+            raise Refused(
+                f"site {site.name}: the keyring has no key for the virtual proxy {prefix!r} that leads to QRS",
+                hint=f'create it under auth = "certificate": rotator create-proxy {spec.name}',
+            )
+        key = keystore.key(version)
+
+        def token() -> str:
+            claims = {**user_claims(spec, access.user), **timed_claims(datetime.now(UTC), ACCESS_TOKEN_TTL)}
+            return key.token(claims, spec.rotation.algorithm)
+
+        route = routes.to_access(site, access.url)
+        return JwtDoor(Transport(route, tls.trusting(route.ca)), access.url, token)
+
+
+class Wiring:
+    """Scenes for the virtual proxies of a configuration. `consent`: True yes to all, None ask, False cannot be asked."""
+
+    def __init__(self, session: Session, *, consent: bool | None = None) -> None:
+        self._session = session
+        self._consent = consent
+        self._keys = KeyMaker()
+        self._sites: dict[str, SiteAccess] = {}
+        self._clock = SystemClock()
+        self.keyring = Keyring(session.config)
+
+    def expect_key(self, bits: int) -> None:
+        """A key of so many bits will be wanted soon."""
+        self._keys.expect(bits)
+
+    def scene(self, spec: ProxySpec, *, write: bool = False) -> Scene:
+        """One virtual proxy with its world. Raises KeyStoreError, ServerError, ConfigError."""
+        site = self._session.config.sites[spec.site]
+        keystore: KeyItems = self.keyring.writable(spec) if write else self.keyring.keystore(spec)
+        access = self.access(site)
+        world = World(
+            repository=access.repository,
+            logins=access.logins,
+            sessions=access.sessions,
+            keystore=keystore,
+            clock=self._clock,
+            hand_over=Hook(spec.hook),
+            generate=self._keys.generate,
+            tell=self._session.tell,
+            consent=self._ask,
+        )
+        return Scene(spec, site.auth, world)
+
+    def locked(self, spec: ProxySpec, verb: Callable[[Scene], Result]) -> Result:
+        """Do `verb` while the lock of the site is held. Raises LockHeld."""
+        config = self._session.config
+        directory.prepare(config.state)
+        address = registry.address(config.sites[spec.site].qrs)
+        with lock.held(config.state, f"site {address}", self._session.command, self._clock.now()):
+            return verb(self.scene(spec, write=True))
+
+    def login_url(self, spec: ProxySpec) -> str:
+        """Where tokens for a virtual proxy are taken: on the central proxy. Raises ServerError."""
+        proxies = self.access(self._session.config.sites[spec.site]).repository.proxies()
+        route = routes.to_proxy(self._session.config.sites[spec.site], proxies[0]) if proxies else None
+        host = route.host if route else spec.host_allow_list[0] if spec.host_allow_list else spec.site
+        return f"https://{host}/{spec.prefix}/"
+
+    def access(self, site: Site) -> SiteAccess:
+        """The adapters of a site, made at first use. Raises KeyMaterialError, SecretUnavailable, TlsError."""
+        if site.name not in self._sites:
+            self._sites[site.name] = SiteAccess(site, self.keyring, tuple(self._session.config.proxies.values()))
+        return self._sites[site.name]
+
+    def _ask(self, cuts: Sequence[Cut]) -> bool:
+        if self._consent:
+            return True
+        told = ", ".join(f"{cut.host} ({_sessions(cut)})" for cut in cuts)
+        if self._consent is None and sys.stdin.isatty():
+            typer.echo(f"rotator: these proxies restart, and end their sessions: {told}", err=True)
+            return typer.confirm("Go on?", err=True)
+        raise UsageError(
+            f"this restarts proxies and ends their sessions: {told}", hint="say --yes to go on without being asked"
+        )
+
+
+def _sessions(cut: Cut) -> str:
+    if cut.sessions is None:
+        return "sessions not known"
+    return f"{cut.sessions} session{'' if cut.sessions == 1 else 's'}"

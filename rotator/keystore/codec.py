@@ -1,0 +1,160 @@
+"""A ring as one line of JSON, and back, strictly: what is not exactly a ring is refused."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from rotator.errors import KeyStoreCorrupt, KeyStoreError
+from rotator.model import Baseline, Delivery, Digest, Fingerprint, Intent, IntentKind, KeyVersion, Ring, Stage
+
+
+T = TypeVar("T")
+VERSION: Final = 1
+
+
+def encode(ring: Ring) -> str:
+    """The ring as one line; times are ISO 8601, UTC, to the microsecond."""
+    document = {
+        "v": VERSION,
+        "generation": ring.generation,
+        "proxy_id": ring.proxy_id,
+        "keys": [
+            {
+                "item": key.item,
+                "fingerprint": key.fingerprint,
+                "kid": key.kid,
+                "bits": key.bits,
+                "stage": key.stage.value,
+                "created": _told(key.created),
+                "since": _told(key.since),
+                "certificate": key.certificate,
+                "not_after": _told(key.not_after),
+                "sent": key.sent,
+            }
+            for key in ring.keys
+        ],
+        "intent": None
+        if ring.intent is None
+        else {
+            "id": ring.intent.id,
+            "kind": ring.intent.kind.value,
+            "started": _told(ring.intent.started),
+            "before": ring.intent.before,
+            "before_certificate": ring.intent.before_certificate,
+            "after": ring.intent.after,
+            "undoing": ring.intent.undoing,
+        },
+        "delivery": None
+        if ring.delivery is None
+        else {
+            "id": ring.delivery.id,
+            "fingerprint": ring.delivery.fingerprint,
+            "since": _told(ring.delivery.since),
+            "attempts": ring.delivery.attempts,
+        },
+        "baseline": None
+        if ring.baseline is None
+        else {
+            "nodes": sorted(ring.baseline.nodes),
+            "tags": sorted(ring.baseline.tags),
+            "custom_properties": sorted(ring.baseline.custom_properties),
+        },
+    }
+    return json.dumps(document, separators=(",", ":"))
+
+
+def decode(text: str, item: str) -> Ring:
+    """The ring in the text of `item`. Raises KeyStoreCorrupt, and KeyStoreError for one of a newer rotator."""
+    try:
+        document = json.loads(text)
+        version = document["v"]
+        if isinstance(version, int) and version > VERSION:
+            raise KeyStoreError(
+                f"the index {item} was written by a newer rotator (version {version})",
+                hint="upgrade rotator on this machine",
+            )
+        return Ring(
+            generation=_typed(document, "generation", int),
+            proxy_id=_optional(document, "proxy_id", str),
+            keys=tuple(_key(key) for key in _typed(document, "keys", list)),
+            intent=_present(document["intent"], _intent),
+            delivery=_present(document["delivery"], _delivery),
+            baseline=_present(document["baseline"], _baseline),
+        )
+    except (ValueError, TypeError, KeyError):
+        raise KeyStoreCorrupt(
+            f"the index {item} in the keyring is damaged",
+            hint="restore the keyring from a backup; the keys are still in it",
+        ) from None
+
+
+def _key(document: Mapping[str, Any]) -> KeyVersion:
+    return KeyVersion(
+        item=_typed(document, "item", str),
+        fingerprint=Fingerprint(_typed(document, "fingerprint", str)),
+        kid=_typed(document, "kid", str),
+        bits=_typed(document, "bits", int),
+        stage=Stage(document["stage"]),
+        created=_time(document["created"]),
+        since=_time(document["since"]),
+        certificate=Digest(_typed(document, "certificate", str)),
+        not_after=_time(document["not_after"]),
+        sent=_typed(document, "sent", bool),
+    )
+
+
+def _intent(document: Mapping[str, Any]) -> Intent:
+    before, certificate = _optional(document, "before", str), _optional(document, "before_certificate", str)
+    return Intent(
+        id=_typed(document, "id", str),
+        kind=IntentKind(document["kind"]),
+        started=_time(document["started"]),
+        before=None if before is None else Fingerprint(before),
+        before_certificate=None if certificate is None else Digest(certificate),
+        after=Fingerprint(_typed(document, "after", str)),
+        undoing=_typed(document, "undoing", bool),
+    )
+
+
+def _delivery(document: Mapping[str, Any]) -> Delivery:
+    return Delivery(
+        id=_typed(document, "id", str),
+        fingerprint=Fingerprint(_typed(document, "fingerprint", str)),
+        since=_time(document["since"]),
+        attempts=_typed(document, "attempts", int),
+    )
+
+
+def _baseline(document: Mapping[str, Any]) -> Baseline:
+    return Baseline(
+        nodes=frozenset(map(str, _typed(document, "nodes", list))),
+        tags=frozenset(map(str, _typed(document, "tags", list))),
+        custom_properties=frozenset(map(str, _typed(document, "custom_properties", list))),
+    )
+
+
+def _present(document: Mapping[str, Any] | None, build: Callable[[Mapping[str, Any]], T]) -> T | None:
+    return None if document is None else build(document)
+
+
+def _typed(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    value = document[name]
+    if type(value) is not kind:
+        raise TypeError(name)
+    return value
+
+
+def _optional(document: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    return None if document[name] is None else _typed(document, name, kind)
+
+
+def _told(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)

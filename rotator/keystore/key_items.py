@@ -1,0 +1,134 @@
+"""The keys of one virtual proxy as items of a keyring: private keys, certificate texts, and the index of both."""
+
+import base64
+import binascii
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rotator.errors import KeyMaterialError, KeyNotFound, KeyStoreCorrupt
+from rotator.keystore.codec import decode, encode
+from rotator.model import Digest, KeyVersion, Ring, short
+from rotator.ports import SecretStore
+
+
+if TYPE_CHECKING:
+    from rotator.keys import PrivateKey
+
+
+class KeyItems:
+    """Items named `<site>/<prefix>/index`, `…/key/<version>` and `…/certificate/<digest>`.
+
+    Keys and certificates are written once and never over one another; only the index changes. What is written is read
+    back through a new connection and compared.
+    """
+
+    def __init__(self, store: SecretStore, site_id: str, prefix: str) -> None:
+        self._store = store
+        self._base = f"{site_id}/{prefix}"
+        self._index = f"{self._base}/index"
+
+    def ring(self) -> Ring:
+        """The stages as they are now; an empty ring of generation 0 where there is none."""
+        text = self._store.get(self._index)
+        return Ring() if text is None else decode(text, self._index)
+
+    def save(self, ring: Ring) -> Ring:
+        """Store the ring under the next generation. Raises KeyStoreCorrupt where somebody else did so meanwhile."""
+        stored = self.ring().generation
+        if stored != ring.generation:
+            raise KeyStoreCorrupt(
+                f"the index {self._index} changed meanwhile: generation {stored}, expected {ring.generation}",
+                hint="another rotator works on the same keyring with another state directory; run rotator status",
+            )
+        following = replace(ring, generation=ring.generation + 1)
+        self._write(self._index, encode(following))
+        return following
+
+    def add_key(self, version: KeyVersion, key: "PrivateKey") -> None:
+        """Store a private key, and prove by a signature that what is read back is that key."""
+        name = self._key_name(version)
+        if self._store.get(name) is not None:
+            raise KeyStoreCorrupt(f"the item {name} is there already; keys are never overwritten")
+        self._write(name, key.to_item())
+        message = version.item.encode("ascii")
+        if not key.verify(self._read(self._store.reopened(), version).sign(message), message):
+            raise KeyStoreCorrupt(f"the key {short(version.fingerprint)} read back from the keyring does not sign")
+
+    def key(self, version: KeyVersion) -> "PrivateKey":
+        """The private key, its fingerprint checked. Raises KeyNotFound, KeyStoreCorrupt."""
+        return self._read(self._store, version)
+
+    def add_certificate(self, text: str) -> Digest:
+        """Keep a certificate's exact text under its digest."""
+        from rotator.keys import digest  # noqa: PLC0415 - cryptography, which `rotator due` does not need
+
+        name = digest(text)
+        item = self._certificate_name(name)
+        if self._store.get(item) is None:
+            self._write(item, base64.b64encode(text.encode("utf-8")).decode("ascii"))
+        return name
+
+    def certificate(self, digest: Digest) -> str:
+        """The exact text of a certificate, its digest checked. Raises KeyNotFound, KeyStoreCorrupt."""
+        from rotator.keys import digest as digest_of  # noqa: PLC0415 - as above
+
+        item = self._certificate_name(digest)
+        stored = self._store.get(item)
+        if stored is None:
+            raise KeyNotFound(f"the certificate {short(digest)} is not in the keyring", hint=_LOST)
+        try:
+            text = base64.b64decode(stored, validate=True).decode("utf-8")
+        except (binascii.Error, UnicodeDecodeError):
+            text = ""
+        if digest_of(text) != digest:
+            raise KeyStoreCorrupt(f"the certificate {short(digest)} in the keyring is damaged", hint=_LOST)
+        return text
+
+    def remove(self, name: str) -> None:
+        """Delete a key item for good."""
+        self._store.delete(f"{self._base}/key/{name}")
+
+    def clear(self) -> None:
+        """Delete every key, every certificate and the ring, the ring last: cut short, it is done again."""
+        ring = self.ring()
+        texts = {key.certificate for key in ring.keys}
+        if ring.intent is not None and ring.intent.before_certificate is not None:
+            texts.add(ring.intent.before_certificate)
+        for key in ring.keys:
+            self._store.delete(self._key_name(key))
+        for text in texts:
+            self._store.delete(self._certificate_name(text))
+        self._store.delete(self._index)
+
+    def _write(self, name: str, text: str) -> None:
+        self._store.set(name, text)
+        if self._store.reopened().get(name) != text:
+            raise KeyStoreCorrupt(
+                f"the keyring does not give back the item {name} as it was stored",
+                hint="nothing was changed on the server; see that the keyring is durable and unlocked: rotator doctor",
+            )
+
+    def _read(self, store: SecretStore, version: KeyVersion) -> "PrivateKey":
+        from rotator.keys import PrivateKey  # noqa: PLC0415 - as above
+
+        text = store.get(self._key_name(version))
+        if text is None:
+            raise KeyNotFound(f"the {version.stage} key {short(version.fingerprint)} is not in the keyring", hint=_LOST)
+        try:
+            key = PrivateKey.from_item(text)
+        except KeyMaterialError:
+            raise KeyStoreCorrupt(
+                f"the {version.stage} key {short(version.fingerprint)} is damaged", hint=_LOST
+            ) from None
+        if key.fingerprint != version.fingerprint:
+            raise KeyStoreCorrupt(f"the item {version.item} holds the key {short(key.fingerprint)}", hint=_LOST)
+        return key
+
+    def _key_name(self, version: KeyVersion) -> str:
+        return f"{self._base}/key/{version.item}"
+
+    def _certificate_name(self, digest: Digest) -> str:
+        return f"{self._base}/certificate/{digest[:32]}"
+
+
+_LOST = "restore the keyring from a backup, or put a fresh key in place: rotator adopt NAME --replace-key"

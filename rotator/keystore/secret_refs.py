@@ -1,0 +1,86 @@
+"""Secrets that the configuration refers to: `credential:NAME`, `file:PATH`, `keyring:NAME`."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from rotator.errors import SecretUnavailable
+from rotator.model import SecretKind, SecretRef
+from rotator.ports import SecretStore
+
+
+LARGEST: Final = 64 * 1024
+_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
+
+
+def read(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | None = None) -> bytes:
+    """The bytes of a secret. Raises SecretUnavailable, naming the reference and what to do, never the secret."""
+    match reference.kind:
+        case SecretKind.CREDENTIAL:
+            return _credential(reference, environ)
+        case SecretKind.FILE:
+            return _file(reference, Path(reference.name), private=True)
+        case SecretKind.KEYRING:
+            text = store.get(f"secret/{reference.name}") if store else None
+            if text is None:
+                raise SecretUnavailable(
+                    f"{reference}: the keyring has no such secret",
+                    hint="use file:PATH or credential:NAME, or store it under rotator, secret/" + reference.name,
+                )
+            return text.encode("utf-8")
+
+
+def read_text(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | None = None) -> str:
+    """A password: the secret as text, without the line end that editors add. Raises SecretUnavailable."""
+    try:
+        return read(reference, environ, store).decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"{reference}: is not text in UTF-8") from None
+
+
+def _credential(reference: SecretRef, environ: Mapping[str, str]) -> bytes:
+    folder = environ.get(_VARIABLE)
+    if not folder:
+        raise SecretUnavailable(
+            f"{reference}: there are no credentials here (${_VARIABLE} is not set): they exist inside the systemd service",
+            hint="run it with them: systemd-run --pty --wait -p User=rotator "
+            f"-p LoadCredentialEncrypted={reference.name}:/etc/credstore.encrypted/{reference.name} rotator …",
+        )
+    return _file(reference, Path(folder) / reference.name, private=False)
+
+
+def _file(reference: SecretRef, path: Path, *, private: bool) -> bytes:
+    """The content; `private` demands that its owner alone can read it. systemd guards its credentials itself."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if private:
+                _check(reference, os.fstat(file.fileno()))
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise SecretUnavailable(
+            f"{reference}: {path} cannot be read: {error.strerror}",
+            hint="see that it is there and readable by this account",
+        ) from None
+    if len(data) > LARGEST:
+        raise SecretUnavailable(f"{reference}: {path} is too large for a secret")
+    return data
+
+
+def _check(reference: SecretRef, found: os.stat_result) -> None:
+    if os.name != "posix":
+        return
+    mode = stat.S_IMODE(found.st_mode)
+    if not stat.S_ISREG(found.st_mode):
+        raise SecretUnavailable(f"{reference}: is not a file")
+    if mode & 0o077:
+        raise SecretUnavailable(
+            f"{reference}: others can read it (mode {mode:04o})", hint=f"chmod 0600 {reference.name}"
+        )
+    if found.st_uid not in (0, os.geteuid()):
+        raise SecretUnavailable(
+            f"{reference}: belongs to another account",
+            hint=f"chown it to the account that runs rotator: {reference.name}",
+        )

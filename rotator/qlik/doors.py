@@ -1,0 +1,124 @@
+"""The two doors to QRS: its own port with a client certificate, and a virtual proxy with a JWT."""
+
+import json
+import secrets
+import string
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from rotator.errors import NotFound, PermissionDenied
+from rotator.model import User
+from rotator.qlik.failures import check
+from rotator.qlik.transport import LARGEST_LIST, Answer, Transport
+
+
+XRF_HEADER: Final = "X-Qlik-Xrfkey"
+CSRF_HEADER: Final = "qlik-csrf-token"
+_ALPHABET: Final = string.ascii_letters + string.digits
+_XRF_LENGTH: Final = 16
+
+
+def xrf_key() -> str:
+    """16 random letters and digits: in query and header alike, they show that no web page made the request."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_XRF_LENGTH))
+
+
+class CertificateDoor:
+    """QRS or QPS on their own port. The client certificate gives full rights; the header says in whose name."""
+
+    direct = True
+
+    def __init__(self, transport: Transport, user: User) -> None:
+        self.transport = transport
+        self._user = f"UserDirectory={quote(user.directory, safe='')}; UserId={quote(user.id, safe='')}"
+
+    def ask(self, method: str, path: str, params: Mapping[str, str] | None = None, body: Any = None) -> Answer:  # noqa: ANN401
+        """One exchange, its status checked. Raises ServerError."""
+        answer = _exchange(self.transport, method, path, params, body, {"X-Qlik-User": self._user})
+        check(answer, direct=True)
+        return answer
+
+    def close(self) -> None:
+        """Nothing is left behind: no session is used."""
+
+
+class JwtDoor:
+    """QRS through a virtual proxy. One session for all requests, logged out at the end."""
+
+    direct = False
+
+    def __init__(self, transport: Transport, url: str, token: Callable[[], str]) -> None:
+        self.transport = transport
+        self._prefix = urlsplit(url).path.rstrip("/")
+        self._token = token
+        self._cookies: dict[str, str] = {}
+        self._csrf: str | None = None
+        self._opened = False
+
+    def ask(self, method: str, path: str, params: Mapping[str, str] | None = None, body: Any = None) -> Answer:  # noqa: ANN401
+        """One exchange, its status checked. Raises ServerError."""
+        if not self._opened:
+            self._open()
+        answer = self._sent(method, path, params, body)
+        try:
+            check(answer, direct=False)
+        except PermissionDenied:
+            # Newer releases may want a CSRF token; a session that was opened without one gets it now, once.
+            if "XSRF" in answer.text or self._csrf is not None:
+                raise
+            self._open()
+            answer = self._sent(method, path, params, body)
+            check(answer, direct=False)
+        return answer
+
+    def close(self) -> None:
+        """Log the session out, as a user has five at most."""
+        if self._cookies:
+            self.transport.exchange("DELETE", f"{self._prefix}/qps/user", headers=self._headers())
+            self._cookies = {}
+
+    def _open(self) -> None:
+        """Open a session by the token. Releases without csrftoken answer 404, and take it with the first request."""
+        answer = self.transport.exchange(
+            "GET", f"{self._prefix}/qps/csrftoken", headers={"Authorization": f"Bearer {self._token()}"}
+        )
+        self._opened = True
+        self._cookies |= answer.cookies
+        self._csrf = answer.headers.get(CSRF_HEADER)
+        try:
+            check(answer, direct=False)
+        except NotFound:
+            return
+
+    def _sent(self, method: str, path: str, params: Mapping[str, str] | None, body: Any) -> Answer:  # noqa: ANN401
+        answer = _exchange(self.transport, method, self._prefix + path, params, body, self._headers())
+        self._cookies |= answer.cookies
+        return answer
+
+    def _headers(self) -> dict[str, str]:
+        headers = {CSRF_HEADER: self._csrf} if self._csrf else {}
+        if self._cookies:
+            return {**headers, "Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+        return {**headers, "Authorization": f"Bearer {self._token()}"}
+
+
+Door = CertificateDoor | JwtDoor
+
+
+def _exchange(
+    transport: Transport,
+    method: str,
+    path: str,
+    params: Mapping[str, str] | None,
+    body: Any,  # noqa: ANN401 - JSON
+    headers: Mapping[str, str],
+) -> Answer:
+    key = xrf_key()
+    data = None if body is None else json.dumps(body).encode("utf-8")
+    sent = {**headers, XRF_HEADER: key, "Accept": "application/json"}
+    if data is not None:
+        sent["Content-Type"] = "application/json"
+    return transport.exchange(
+        method, path, params={**(params or {}), "xrfkey": key}, headers=sent, data=data, largest=LARGEST_LIST
+    )

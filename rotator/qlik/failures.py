@@ -1,0 +1,206 @@
+"""What goes wrong on the way to a server and in its answers, as our errors with cause and remedy: the only such place."""
+
+import re
+import socket
+import ssl
+from http.client import RemoteDisconnected
+from typing import TYPE_CHECKING, Final
+
+from urllib3.exceptions import DecodeError, IncompleteRead, NewConnectionError, ProtocolError
+
+from rotator.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    Conflict,
+    NotFound,
+    PermissionDenied,
+    ServerError,
+    ServerFault,
+    ServerUnreachable,
+    TlsError,
+    UnexpectedAnswer,
+)
+from rotator.qlik.routes import Route
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rotator.qlik.transport import Answer
+
+EXCERPT: Final = 200
+_SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*", re.DOTALL)
+_TAGS: Final = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TOO_MANY: Final = 429
+_SERVER_FAULT: Final = 500
+_RESET: Final = "cut the connection"
+
+
+def mapped(error: BaseException, route: Route, method: str, path: str) -> ServerError:
+    """An exception of requests, urllib3, ssl or socket. The request itself, which it may carry, is left behind."""
+    chain = list(_chain(error))
+    where = {"method": method, "url": route.base + path}
+    certificate = next((item for item in chain if isinstance(item, ssl.SSLCertVerificationError)), None)
+    if certificate is not None:
+        return _untrusted(certificate, route, where)
+    if any(isinstance(item, ssl.SSLEOFError | RemoteDisconnected | ConnectionError) for item in chain) and not any(
+        isinstance(item, ConnectionRefusedError) for item in chain
+    ):
+        return ServerUnreachable(
+            f"{route.host} {_RESET} in the middle of {method} {path}",
+            hint="it restarts, or refuses the client certificate: try again, then see rotator doctor",
+            **where,
+        )
+    tls = next((item for item in chain if isinstance(item, ssl.SSLError)), None)
+    if tls is not None:
+        return _handshake(tls, route, where)
+    if any(isinstance(item, socket.gaierror) for item in chain):
+        return ServerUnreachable(
+            f"the name {route.address} cannot be resolved", hint="see the URL and the DNS of this machine", **where
+        )
+    if any(isinstance(item, ConnectionRefusedError) for item in chain):
+        return ServerUnreachable(
+            f"{route.address}:{route.port} refuses connections",
+            hint="see that the service is up and the port right",
+            **where,
+        )
+    if any(isinstance(item, TimeoutError) or "timed out" in str(item) for item in chain):
+        return ServerUnreachable(
+            f"{route.address}:{route.port} does not answer in time",
+            hint="see firewall and load, then try again",
+            **where,
+        )
+    if any(isinstance(item, IncompleteRead) for item in chain):
+        return UnexpectedAnswer(f"the answer of {route.host} to {method} {path} was cut short", **where)
+    if any(isinstance(item, DecodeError | ProtocolError) for item in chain):
+        return UnexpectedAnswer(
+            f"{route.host} answers {method} {path} with something that is not HTTP", hint="is the port right?", **where
+        )
+    kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in chain if not isinstance(item, NewConnectionError)))
+    return ServerUnreachable(f"{route.address}:{route.port} cannot be reached: {kinds}", **where)
+
+
+def stale(error: ServerUnreachable) -> bool:
+    """Whether a kept connection was found dead, as it is after a restart."""
+    return _RESET in error.message
+
+
+def _chain(error: BaseException | None) -> "Iterator[BaseException]":
+    """The exception and everything behind it: causes, contexts, and what urllib3 keeps as `reason` or in its arguments."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        item = waiting.pop()
+        if item is None or id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        inner = [getattr(item, "reason", None), *item.args]
+        waiting += [item.__cause__, item.__context__, *(each for each in inner if isinstance(each, BaseException))]
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, route: Route, where: dict[str, str]) -> TlsError:
+    said = error.verify_message or ""
+    if "ostname mismatch" in said or "IP address mismatch" in said:
+        return TlsError(
+            f"the certificate of {route.address}:{route.port} is not for the name {route.name}",
+            hint='connect by the name in the certificate, or name it: server_name = "NAME" in [site.NAME] for QRS, '
+            'host = "NAME" in [site.NAME.probe] for a proxy (openssl s_client -connect '
+            f"{route.address}:{route.port} shows it)",
+            **where,
+        )
+    if "expired" in said:
+        return TlsError(
+            f"the certificate of {route.address}:{route.port} has expired", hint="renew it on the server", **where
+        )
+    return TlsError(
+        f"the certificate of {route.address}:{route.port} is not trusted by {route.ca}: {said}",
+        hint='give the root it was issued by: root_ca for QRS, proxy_ca (or "system") for a proxy that shows a bought '
+        "certificate",
+        **where,
+    )
+
+
+def _handshake(error: ssl.SSLError, route: Route, where: dict[str, str]) -> TlsError:
+    reason = (error.reason or str(error)).upper()
+    place = f"{route.address}:{route.port}"
+    if "PROTOCOL" in reason and "WRONG_VERSION" not in reason:
+        return TlsError(f"{place} speaks no TLS 1.2 or newer", hint="enable TLS 1.2 on the server", **where)
+    if "ALERT" in reason:
+        return TlsError(
+            f"{place} refuses the client certificate ({reason.lower().replace('_', ' ')})",
+            hint="export a new one in the QMC under Certificates: it must come from this site's own root",
+            **where,
+        )
+    return TlsError(
+        f"{place} speaks no TLS that can be understood ({reason.lower().replace('_', ' ')})",
+        hint="is the port right?",
+        **where,
+    )
+
+
+def check(answer: "Answer", *, direct: bool) -> None:
+    """Raise the error for an answer that is none of 2xx. `direct`: from QRS itself, not through a proxy."""
+    if 200 <= answer.status < 300:  # noqa: PLR2004 - success, RFC 9110
+        return
+    where = {"method": answer.method, "url": answer.url, "status": answer.status}
+    text = excerpt(answer.text)
+    said = f": {text}" if text else ""
+    match answer.status:
+        case 401:
+            raise AuthenticationFailed(
+                f"{answer.method} {answer.url}: not logged in (401){said}", hint=_NO_LOGIN, **where
+            )
+        case 403 if "XSRF" in answer.text:
+            raise PermissionDenied(
+                f"{answer.method} {answer.url}: the XRF key did not arrive (403){said}",
+                hint="something between here and the server drops headers or parts of the URL",
+                **where,
+            )
+        case 403:
+            raise PermissionDenied(
+                f"{answer.method} {answer.url}: forbidden (403){said}",
+                hint=_NO_CERTIFICATE if direct else _NO_RIGHTS,
+                **where,
+            )
+        case 400:
+            raise BadRequest(
+                f"{answer.method} {answer.url}: bad request (400){said}", hint=None if direct else _NO_PREFIX, **where
+            )
+        case 404:
+            raise NotFound(f"{answer.method} {answer.url}: not found (404){said}", **where)
+        case 409:
+            raise Conflict(
+                f"{answer.method} {answer.url}: somebody else changed it meanwhile (409){said}",
+                hint="try again",
+                **where,
+            )
+        case status if 300 <= status < 400:  # noqa: PLR2004 - redirections, RFC 9110
+            raise AuthenticationFailed(
+                f"{answer.method} {answer.url}: redirected ({status}), probably to a login page",
+                hint=_NO_LOGIN,
+                **where,
+            )
+        case status if status >= _SERVER_FAULT or status == _TOO_MANY:
+            raise ServerFault(
+                f"{answer.method} {answer.url}: the server failed ({status}){said}",
+                hint="see the Repository's log on the server, then try again",
+                **where,
+            )
+        case status:
+            raise UnexpectedAnswer(f"{answer.method} {answer.url}: status {status}{said}", **where)
+
+
+_NO_LOGIN = "see the user and key of this access: rotator doctor"
+_NO_CERTIFICATE = (
+    r"the client certificate did not arrive or is not this site's, or the user has no rights: use INTERNAL\sa_api, and a "
+    "certificate exported in the QMC of this site"
+)
+_NO_RIGHTS = "the service user may not do this: see its security rule in the QMC"
+_NO_PREFIX = "a proxy answers so where the prefix is unknown or not linked to it and to the central proxy"
+
+
+def excerpt(text: str) -> str:
+    """What a body says, in one short line: no markup, nothing unprintable, nothing that looks like a token or key."""
+    plain = " ".join(_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT])).split())
+    return "".join(character if character.isprintable() else "?" for character in plain)[:EXCERPT]

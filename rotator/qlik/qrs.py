@@ -1,0 +1,141 @@
+"""The Qlik Repository Service, through either door."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from rotator.errors import Refused, UnexpectedAnswer
+from rotator.model import Json, Node, ProxyService, VirtualProxy
+from rotator.qlik import wire
+from rotator.qlik.doors import Door
+
+
+VIRTUAL_PROXY: Final = "/qrs/virtualproxyconfig"
+PROXY: Final = "/qrs/proxyservice"
+_CREATED: Final = 201
+_OK: Final = 200
+
+
+class Qrs:
+    """Implements ports.Repository."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def build_version(self) -> str:
+        """The version of the server, e.g. `30.4.0.0`."""
+        return str(wire.one(self._door.ask("GET", "/qrs/about")).get("buildVersion", "unknown"))
+
+    def clock_offset(self) -> float | None:
+        """Seconds that the server's clock is ahead of ours."""
+        return self._door.transport.clock_offset
+
+    def virtual_proxies(self) -> tuple[VirtualProxy, ...]:
+        """All that the caller may see, whole: the condensed list lacks modifiedDate and custom properties."""
+        answer = self._door.ask("GET", f"{VIRTUAL_PROXY}/full")
+        return tuple(wire.virtual_proxy(entity, answer) for entity in wire.many(answer))
+
+    def virtual_proxy(self, proxy_id: str) -> VirtualProxy:
+        """One, whole. Raises NotFound."""
+        answer = self._door.ask("GET", f"{VIRTUAL_PROXY}/{quote(proxy_id, safe='')}")
+        return wire.virtual_proxy(wire.one(answer), answer)
+
+    def find(self, prefix: str) -> VirtualProxy | None:
+        """The one with this prefix. The filter is the server's, the comparison ours: its case rules are not documented."""
+        answer = self._door.ask("GET", f"{VIRTUAL_PROXY}/full", {"filter": f"prefix eq {quoted(prefix)}"})
+        found = [wire.virtual_proxy(entity, answer) for entity in wire.many(answer)]
+        return next((item for item in found if item.prefix.casefold() == prefix.casefold()), None)
+
+    def create(self, body: Mapping[str, Json]) -> VirtualProxy:
+        """POST a new virtual proxy. Raises BadRequest, Conflict."""
+        answer = self._door.ask("POST", VIRTUAL_PROXY, body=dict(body))
+        if answer.status in (_OK, _CREATED):
+            return wire.virtual_proxy(wire.one(answer), answer)
+        created = self.find(str(body["prefix"]))
+        if created is None:
+            raise UnexpectedAnswer(f"POST {VIRTUAL_PROXY}: status {answer.status}, but the virtual proxy is not there")
+        return created
+
+    def update(self, entity: Mapping[str, Json]) -> VirtualProxy:
+        """PUT a whole entity: what it lacks would be reset to defaults. Raises Conflict."""
+        proxy_id = str(entity["id"])
+        answer = self._door.ask("PUT", f"{VIRTUAL_PROXY}/{quote(proxy_id, safe='')}", body=dict(entity))
+        return wire.virtual_proxy(wire.one(answer), answer) if answer.status == _OK else self.virtual_proxy(proxy_id)
+
+    def proxies(self) -> tuple[ProxyService, ...]:
+        """The proxies of the site, the central one first."""
+        answer = self._door.ask("GET", f"{PROXY}/full")
+        found = [wire.proxy_service(entity, answer) for entity in wire.many(answer)]
+        return tuple(sorted(found, key=lambda proxy: (not proxy.central, proxy.host)))
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The server nodes."""
+        answer = self._door.ask("GET", "/qrs/servernodeconfiguration")
+        return tuple(wire.node(entity, answer) for entity in wire.many(answer))
+
+    def link(self, proxy: ProxyService, proxy_id: str) -> None:
+        """Link a virtual proxy to a proxy, taking no other link away. Raises Refused where a link would be lost.
+
+        Under the certificate as documented, by a PUT of the whole proxy, all of which is seen. A caller with fewer
+        rights would erase the links that it does not see: it uses the QMC's bulk edit, which names what is added alone.
+        """
+        if self._door.direct:
+            self._link_whole(proxy, proxy_id)
+        else:
+            self._link_added(proxy, proxy_id)
+        linked = self._proxy(proxy.id)[1].virtual_proxies
+        lost = proxy.virtual_proxies - linked
+        if proxy_id not in linked or lost:
+            raise Refused(
+                f"the proxy on {proxy.host} does not show the link that was made"
+                + (f", and has lost {len(lost)} others" if lost else ""),
+                hint="somebody else edits this proxy: look at Proxies > Virtual proxies in the QMC",
+            )
+
+    def _proxy(self, service_id: str) -> tuple[Mapping[str, Any], ProxyService]:
+        answer = self._door.ask("GET", f"{PROXY}/{quote(service_id, safe='')}")
+        entity = wire.one(answer)
+        return entity, wire.proxy_service(entity, answer)
+
+    def _link_whole(self, proxy: ProxyService, proxy_id: str) -> None:
+        entity, fresh = self._proxy(proxy.id)
+        if proxy_id in fresh.virtual_proxies:
+            return
+        settings = entity["settings"]
+        linked = [*settings["virtualProxies"], {"id": proxy_id}]
+        body = {**entity, "settings": {**settings, "virtualProxies": linked}}
+        self._door.ask("PUT", f"{PROXY}/{quote(proxy.id, safe='')}", body=body)
+
+    def _link_added(self, proxy: ProxyService, proxy_id: str) -> None:
+        items = {"items": [{"type": "ProxyService", "objectID": proxy.id}]}
+        selection = quote(str(wire.one(self._door.ask("POST", "/qrs/selection", body=items)).get("id")), safe="")
+        try:
+            change = {"added": [proxy_id], "removed": []}
+            body = {
+                "type": "ProxyService",
+                "children": [
+                    {
+                        "name": "settings",
+                        "type": "ProxyService.Settings",
+                        "properties": [
+                            {
+                                "name": "refList_VirtualProxyConfig",
+                                "value": change,
+                                "valueIsDifferent": False,
+                                "valueIsModified": True,
+                            }
+                        ],
+                    }
+                ],
+                "properties": [],
+                "latestModifiedDate": self._proxy(proxy.id)[1].modified,
+            }
+            self._door.ask("PUT", f"/qrs/selection/{selection}/ProxyService/synthetic", body=body)
+        finally:
+            self._door.ask("DELETE", f"/qrs/selection/{selection}")
+
+
+def quoted(text: str) -> str:
+    """A text in a filter expression."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

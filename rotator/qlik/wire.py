@@ -1,0 +1,123 @@
+"""The entities of QRS as values, their types checked; unknown fields survive in the entity."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from rotator.errors import UnexpectedAnswer
+from rotator.keys import inspect_certificate
+from rotator.model import Json, Node, ProxyService, VirtualProxy
+from rotator.qlik.transport import Answer
+
+
+T = TypeVar("T")
+
+
+def parsed(answer: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
+    """The JSON of an answer. Raises UnexpectedAnswer for HTML, rubbish and what is cut short."""
+    where = {"method": answer.method, "url": answer.url, "status": answer.status}
+    if answer.body.lstrip()[:1] == b"<":
+        raise UnexpectedAnswer(
+            f"{answer.method} {answer.url}: a web page where JSON was due, perhaps a login page",
+            hint="see that the URL is that of QRS, and the user's login: rotator doctor",
+            **where,
+        )
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise UnexpectedAnswer(
+            f"{answer.method} {answer.url}: an answer that is not JSON, or is cut short",
+            hint="try again; then see what is between here and the server",
+            **where,
+        ) from None
+
+
+def many(answer: Answer) -> list[Mapping[str, Any]]:
+    """A list of entities."""
+    found = parsed(answer)
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise _shape(answer, "a list of entities")
+    return found
+
+
+def one(answer: Answer) -> Mapping[str, Any]:
+    """One entity."""
+    found = parsed(answer)
+    if not isinstance(found, dict):
+        raise _shape(answer, "an entity")
+    return found
+
+
+def virtual_proxy(entity: Mapping[str, Any], answer: Answer) -> VirtualProxy:
+    """A whole virtualproxyconfig. Texts may be null."""
+    certificate = _text(entity, "jwtPublicKeyCertificate", answer)
+    info = inspect_certificate(certificate) if certificate else None
+    whole: Mapping[str, Json] = entity
+    return VirtualProxy(
+        id=_field(entity, "id", str, answer),
+        prefix=_text(entity, "prefix", answer),
+        description=_text(entity, "description", answer),
+        session_cookie=_text(entity, "sessionCookieHeaderName", answer),
+        method=_field(entity, "authenticationMethod", int, answer),
+        default=_field(entity, "defaultVirtualProxy", bool, answer),
+        modified=_text(entity, "modifiedDate", answer),
+        certificate=certificate,
+        audience=_text(entity, "jwtAudience", answer),
+        fingerprint=info.fingerprint if info else None,
+        not_before=info.not_before if info else None,
+        not_after=info.not_after if info else None,
+        entity=whole,
+    )
+
+
+def proxy_service(entity: Mapping[str, Any], answer: Answer) -> ProxyService:
+    """A whole proxyservice."""
+    node = _field(entity, "serverNodeConfiguration", dict, answer)
+    settings = _field(entity, "settings", dict, answer)
+    linked = _field(settings, "virtualProxies", list, answer)
+    if not all(isinstance(item, dict) for item in linked):
+        raise _shape(answer, "entities in settings.virtualProxies")
+    return ProxyService(
+        id=_field(entity, "id", str, answer),
+        host=_field(node, "hostName", str, answer),
+        central=bool(node.get("isCentral", False)),
+        listen_port=_field(settings, "listenPort", int, answer),
+        rest_port=_field(settings, "restListenPort", int, answer),
+        virtual_proxies=frozenset(_field(item, "id", str, answer) for item in linked),
+        modified=_text(entity, "modifiedDate", answer),
+    )
+
+
+def node(entity: Mapping[str, Any], answer: Answer) -> Node:
+    """A servernodeconfiguration, condensed or whole."""
+    return Node(
+        id=_field(entity, "id", str, answer),
+        host=_field(entity, "hostName", str, answer),
+        name=_text(entity, "name", answer),
+    )
+
+
+def _field(entity: Mapping[str, Any], name: str, kind: type[T], answer: Answer) -> T:
+    value = entity.get(name)
+    if type(value) is not kind:
+        raise _shape(answer, f"{name} as {kind.__name__}")
+    return value
+
+
+def _text(entity: Mapping[str, Any], name: str, answer: Answer) -> str:
+    value = entity.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _shape(answer, f"{name} as text")
+    return value
+
+
+def _shape(answer: Answer, due: str) -> UnexpectedAnswer:
+    return UnexpectedAnswer(
+        f"{answer.method} {answer.url}: the answer does not hold {due}",
+        hint="is this a Qlik Sense Repository, and a release that rotator knows?",
+        method=answer.method,
+        url=answer.url,
+        status=answer.status,
+    )

@@ -1,0 +1,1 @@
+"""The state directory: locks, and whose state it is."""

@@ -1,0 +1,77 @@
+"""The state directory and the installation id in it."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from rotator.errors import ConfigError, InstallationMismatch
+
+
+_FILE: Final = "installation"
+
+
+def prepare(path: Path) -> None:
+    """Make the state directory for this account alone, or see that it is. Raises ConfigError, InstallationMismatch."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.stat()
+    except OSError as error:
+        raise ConfigError(
+            f"the state directory {path} cannot be made: {error.strerror}", hint="set another: path in [state]"
+        ) from None
+    if os.name == "posix" and found.st_uid != os.geteuid():
+        owner = _account(found.st_uid)
+        raise InstallationMismatch(
+            f"the state directory {path} belongs to {owner}, and this is {_account(os.geteuid())}",
+            hint=f"run it as that account: sudo -u {owner} rotator …",
+        )
+    if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o022:
+        raise ConfigError(f"others can write to the state directory {path}", hint=f"chmod go-w {path}")
+
+
+def installation(path: Path) -> str | None:
+    """The installation id of a state directory, None where it has none yet."""
+    try:
+        return (path / _FILE).read_text(encoding="ascii").strip() or None
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{path / _FILE} cannot be read", hint="see that it belongs to this account") from None
+
+
+def write_installation(path: Path, identity: str) -> None:
+    """Write the installation id, whole or not at all. Raises ConfigError."""
+    temporary = path / f"{_FILE}.new"
+    try:
+        with temporary.open("w", encoding="ascii") as file:
+            file.write(identity + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path / _FILE)
+    except OSError as error:
+        raise ConfigError(
+            f"{path / _FILE} cannot be written: {error.strerror}",
+            hint="see that the state directory has room and is writable",
+        ) from None
+
+
+def agreed(in_state: str | None, in_keyring: str | None, state: Path) -> str | None:
+    """The installation id that both have, or the only one there is: half is enough. Raises InstallationMismatch."""
+    if in_state is None or in_keyring is None or in_state == in_keyring:
+        return in_state or in_keyring
+    who = _account(os.geteuid()) if os.name == "posix" else os.environ.get("USERNAME", "this account")
+    raise InstallationMismatch(
+        f"the state directory {state} and the keyring of {who} belong to different installations",
+        hint="run rotator as the account that its service uses (sudo -u ACCOUNT rotator …), or name the state directory "
+        "that belongs to this keyring: path in [state]",
+    )
+
+
+def _account(uid: int) -> str:
+    import pwd  # noqa: PLC0415 - not on Windows
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"

@@ -1,0 +1,64 @@
+"""Mutual exclusion between command line, daemon and timer, kept by the operating system and so never left behind."""
+
+import getpass
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rotator.errors import ConfigError, LockHeld
+
+
+@contextmanager
+def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0.0) -> Iterator[None]:
+    """Hold the lock `name` under the state directory. Raises LockHeld naming its owner, after `wait` seconds."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - 55 ms, and some commands need no lock
+
+    folder = state / "locks"
+    file = folder / (re.sub(r"[^A-Za-z0-9_.-]", "_", name) + ".lock")
+    owner = file.with_suffix(".owner")
+    lock = FileLock(file, timeout=wait, mode=0o600)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise LockHeld(
+            f"{name} is being worked on by {_owner(owner)}", hint="wait for it to end, then try again"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"the lock {file} cannot be taken: {error.strerror}", hint="see that the state directory is writable"
+        ) from None
+    try:
+        _write(owner, command, now)
+        yield
+    finally:
+        lock.release()
+
+
+def _write(owner: Path, command: str, now: datetime) -> None:
+    told = {"user": _user(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
+    try:
+        owner.write_text(json.dumps(told), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{owner} cannot be written: {error.strerror}", hint="see that the state directory has room and is writable"
+        ) from None
+
+
+def _owner(owner: Path) -> str:
+    try:
+        told = json.loads(owner.read_text(encoding="utf-8"))
+        return f"rotator {told['command']} of {told['user']} (process {told['pid']}), since {told['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another rotator"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "an unnamed account"
