@@ -20,6 +20,7 @@ from rotator.cli.due import due
 from rotator.cli.keys import keys
 from rotator.cli.release import release
 from rotator.cli.rotate import rotate
+from rotator.cli.sandbox import epilog as sandbox_help
 from rotator.cli.sandbox import sandbox
 from rotator.cli.session import Session, emit, log_to_stderr
 from rotator.cli.status import status
@@ -54,7 +55,7 @@ for command, name in (
     (sandbox, "sandbox"),
     (demo, "demo"),
 ):
-    app.command(name)(command)
+    app.command(name, epilog=sandbox_help() if name == "sandbox" else None)(command)
 app.add_typer(keys, name="keys")
 
 

@@ -116,8 +116,9 @@ class Transport:
         return answer
 
     def _limited(self, method: str, path: str, arguments: Mapping[str, Any], largest: int, limit: float) -> Answer:
-        """The exchange in a thread of its own, left behind at the deadline: neither a resolver nor a server that sends a
-        byte now and then may hold rotator up.
+        """The exchange in a thread of its own, left behind at the deadline.
+
+        Neither a resolver nor a server that sends a byte now and then may hold rotator up.
         """
         done: list[Answer] = []
         failed: list[ServerError] = []

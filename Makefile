@@ -1,0 +1,48 @@
+# Every target sets itself up: a virtual environment per interpreter, from a lock with hashes, under .venvs/.
+SHELL := /bin/bash
+PYTHONS := $(shell scripts/pythons)
+MAIN := $(firstword $(PYTHONS))
+VERSION = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venvs/$(call VERSION,$(MAIN))
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench format clean
+
+demo: $(VENV)/ready
+	$(BIN)/rotator demo
+
+test: packages
+	@set -e; for python in $(PYTHONS); do $(MAKE) --no-print-directory suite PYTHON=$$python; done
+
+.PHONY: suite packages
+suite:
+	@version=$(call VERSION,$(PYTHON)); \
+	$(MAKE) --no-print-directory .venvs/$$version/ready PYTHON=$(PYTHON) && \
+	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 2 $(PYTEST)
+
+packages:
+	@scripts/packages
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: packages $(VENV)/ready
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+PYTHON ?= $(MAIN)
+.venvs/%/ready: requirements.lock pyproject.toml
+	@echo "setting up .venvs/$*"
+	@rm -rf .venvs/$* && $(PYTHON) -m venv .venvs/$*
+	@.venvs/$*/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@.venvs/$*/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
