@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from ssl import SSLContext
 from typing import TYPE_CHECKING
 
 import typer
@@ -97,7 +98,7 @@ class SiteAccess:
         direct = site.auth is Auth.CERTIFICATE
         self.sessions = ProxySessions(self.repository, self._to_qps if direct else None)
 
-    def _with_certificate(self, site: Site) -> "tls.ssl.SSLContext":
+    def _with_certificate(self, site: Site) -> SSLContext:
         access = site.certificate
         assert access is not None  # noqa: S101 - the configuration demands it for this auth
         password = read_text(access.password, os.environ, self._keyring.store) if access.password else None

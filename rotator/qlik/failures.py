@@ -4,7 +4,7 @@ import re
 import socket
 import ssl
 from http.client import RemoteDisconnected
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 
 from urllib3.exceptions import DecodeError, IncompleteRead, NewConnectionError, ProtocolError
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from rotator.qlik.transport import Answer
 
+E = TypeVar("E", bound=ServerError)
 EXCERPT: Final = 200
 _SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*", re.DOTALL)
 _TAGS: Final = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -36,10 +37,15 @@ _SERVER_FAULT: Final = 500
 _RESET: Final = "cut the connection"
 
 
+class _Where(TypedDict):
+    method: str
+    url: str
+
+
 def mapped(error: BaseException, route: Route, method: str, path: str) -> ServerError:
     """An exception of requests, urllib3, ssl or socket. The request itself, which it may carry, is left behind."""
     chain = list(_chain(error))
-    where = {"method": method, "url": route.base + path}
+    where = _Where(method=method, url=route.base + path)
     certificate = next((item for item in chain if isinstance(item, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
         return _untrusted(certificate, route, where)
@@ -99,7 +105,7 @@ def _chain(error: BaseException | None) -> "Iterator[BaseException]":
         waiting += [item.__cause__, item.__context__, *(each for each in inner if isinstance(each, BaseException))]
 
 
-def _untrusted(error: ssl.SSLCertVerificationError, route: Route, where: dict[str, str]) -> TlsError:
+def _untrusted(error: ssl.SSLCertVerificationError, route: Route, where: _Where) -> TlsError:
     said = error.verify_message or ""
     if "ostname mismatch" in said or "IP address mismatch" in said:
         return TlsError(
@@ -121,7 +127,7 @@ def _untrusted(error: ssl.SSLCertVerificationError, route: Route, where: dict[st
     )
 
 
-def _handshake(error: ssl.SSLError, route: Route, where: dict[str, str]) -> TlsError:
+def _handshake(error: ssl.SSLError, route: Route, where: _Where) -> TlsError:
     reason = (error.reason or str(error)).upper()
     place = f"{route.address}:{route.port}"
     if "PROTOCOL" in reason and "WRONG_VERSION" not in reason:
@@ -143,54 +149,41 @@ def check(answer: "Answer", *, direct: bool) -> None:
     """Raise the error for an answer that is none of 2xx. `direct`: from QRS itself, not through a proxy."""
     if 200 <= answer.status < 300:  # noqa: PLR2004 - success, RFC 9110
         return
-    where = {"method": answer.method, "url": answer.url, "status": answer.status}
-    text = excerpt(answer.text)
-    said = f": {text}" if text else ""
     match answer.status:
         case 401:
-            raise AuthenticationFailed(
-                f"{answer.method} {answer.url}: not logged in (401){said}", hint=_NO_LOGIN, **where
-            )
+            raise failed(AuthenticationFailed, answer, "not logged in", _NO_LOGIN)
         case 403 if "XSRF" in answer.text:
-            raise PermissionDenied(
-                f"{answer.method} {answer.url}: the XRF key did not arrive (403){said}",
-                hint="something between here and the server drops headers or parts of the URL",
-                **where,
-            )
+            raise failed(PermissionDenied, answer, "the XRF key did not arrive", _DROPPED)
         case 403:
-            raise PermissionDenied(
-                f"{answer.method} {answer.url}: forbidden (403){said}",
-                hint=_NO_CERTIFICATE if direct else _NO_RIGHTS,
-                **where,
-            )
+            raise failed(PermissionDenied, answer, "forbidden", _NO_CERTIFICATE if direct else _NO_RIGHTS)
         case 400:
-            raise BadRequest(
-                f"{answer.method} {answer.url}: bad request (400){said}", hint=None if direct else _NO_PREFIX, **where
-            )
+            raise failed(BadRequest, answer, "bad request", None if direct else _NO_PREFIX)
         case 404:
-            raise NotFound(f"{answer.method} {answer.url}: not found (404){said}", **where)
+            raise failed(NotFound, answer, "not found")
         case 409:
-            raise Conflict(
-                f"{answer.method} {answer.url}: somebody else changed it meanwhile (409){said}",
-                hint="try again",
-                **where,
-            )
+            raise failed(Conflict, answer, "somebody else changed it meanwhile", "try again")
         case status if 300 <= status < 400:  # noqa: PLR2004 - redirections, RFC 9110
-            raise AuthenticationFailed(
-                f"{answer.method} {answer.url}: redirected ({status}), probably to a login page",
-                hint=_NO_LOGIN,
-                **where,
-            )
+            raise failed(AuthenticationFailed, answer, "redirected, probably to a login page", _NO_LOGIN)
         case status if status >= _SERVER_FAULT or status == _TOO_MANY:
-            raise ServerFault(
-                f"{answer.method} {answer.url}: the server failed ({status}){said}",
-                hint="see the Repository's log on the server, then try again",
-                **where,
+            raise failed(
+                ServerFault, answer, "the server failed", "see the Repository's log on the server, then try again"
             )
-        case status:
-            raise UnexpectedAnswer(f"{answer.method} {answer.url}: status {status}{said}", **where)
+    raise failed(UnexpectedAnswer, answer, "a status that means nothing here")
 
 
+def failed(kind: type[E], answer: "Answer", what: str, hint: str | None = None) -> E:
+    """An error about an answer: what was asked, what that means, the status, and what the body says."""
+    said = excerpt(answer.text)
+    return kind(
+        f"{answer.method} {answer.url}: {what} ({answer.status})" + (f": {said}" if said else ""),
+        hint=hint,
+        method=answer.method,
+        url=answer.url,
+        status=answer.status,
+    )
+
+
+_DROPPED = "something between here and the server drops headers or parts of the URL"
 _NO_LOGIN = "see the user and key of this access: rotator doctor"
 _NO_CERTIFICATE = (
     r"the client certificate did not arrive or is not this site's, or the user has no rights: use INTERNAL\sa_api, and a "

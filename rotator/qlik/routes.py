@@ -29,14 +29,17 @@ class Route:
 
 
 def to_qrs(site: Site) -> Route:
+    """The repository service: `server_name` is the name in its certificate where that is not the one in the URL."""
     return _to_url(site.qrs, site.server_name, str(site.root_ca))
 
 
 def to_access(site: Site, url: str) -> Route:
+    """The virtual proxy through which QRS is reached with a JWT."""
     return _to_url(url, None, site.proxy_ca)
 
 
 def to_proxy(site: Site, proxy: ProxyService) -> Route | None:
+    """A proxy for test logins: its node's host name and listen port, or what `[site.NAME.probe]` says; None: skip."""
     probe = site.probe.get(proxy.host.lower())
     if probe is None:
         return _route(proxy.host, proxy.listen_port, proxy.host, site.proxy_ca)
@@ -51,6 +54,7 @@ def to_proxy(site: Site, proxy: ProxyService) -> Route | None:
 
 
 def to_qps(site: Site, proxy: ProxyService) -> Route:
+    """The proxy service's own REST port, with the client certificate."""
     return _route(proxy.host, proxy.rest_port, proxy.host, str(site.root_ca))
 
 
@@ -65,8 +69,10 @@ def _route(host: str, port: int, name: str, ca: str) -> Route:
 
 
 def with_port(host: str, port: int) -> str:
+    """A Host header: the port only where it is not the scheme's own (RFC 9110, 7.2)."""
     return host if port == HTTPS else f"{host}:{port}"
 
 
 def loopback(host: str) -> str:
+    """Names under .localhost are this machine, whatever a resolver may say (RFC 6761, 6.3)."""
     return LOOPBACK if host.lower() == "localhost" or host.lower().endswith(".localhost") else host

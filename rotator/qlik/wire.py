@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from rotator.errors import UnexpectedAnswer
 from rotator.keys import inspect_certificate
 from rotator.model import Json, Node, ProxyService, VirtualProxy
+from rotator.qlik.failures import failed
 from rotator.qlik.transport import Answer
 
 
@@ -15,21 +16,14 @@ T = TypeVar("T")
 
 def parsed(answer: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
     """The JSON of an answer. Raises UnexpectedAnswer for HTML, rubbish and what is cut short."""
-    where = {"method": answer.method, "url": answer.url, "status": answer.status}
     if answer.body.lstrip()[:1] == b"<":
-        raise UnexpectedAnswer(
-            f"{answer.method} {answer.url}: a web page where JSON was due, perhaps a login page",
-            hint="see that the URL is that of QRS, and the user's login: rotator doctor",
-            **where,
-        )
+        hint = "see that the URL is that of QRS, and the user's login: rotator doctor"
+        raise failed(UnexpectedAnswer, answer, "a web page where JSON was due, perhaps a login page", hint)
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
-        raise UnexpectedAnswer(
-            f"{answer.method} {answer.url}: an answer that is not JSON, or is cut short",
-            hint="try again; then see what is between here and the server",
-            **where,
-        ) from None
+        hint = "try again; then see what is between here and the server"
+        raise failed(UnexpectedAnswer, answer, "an answer that is not JSON, or is cut short", hint) from None
 
 
 def many(answer: Answer) -> list[Mapping[str, Any]]:

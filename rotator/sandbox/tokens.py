@@ -52,9 +52,11 @@ def _verified(token: str, virtual_proxy: Entity, unknowns: Unknowns, clock: Cloc
     except (JoseError, ValueError, AttributeError) as error:
         raise BadToken("the signature is not valid") from error
     now = clock.now().timestamp()
-    for name, over in (("exp", lambda at: now >= at + skew.seconds), ("nbf", lambda at: now < at - skew.seconds)):
+    for name, sign in (("exp", 1), ("nbf", -1)):
         at = claims.get(name)
-        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float) or over(at)):
+        if at is None:
+            continue
+        if isinstance(at, bool) or not isinstance(at, int | float) or sign * now >= sign * at + skew.seconds:
             raise BadToken(f"{name} does not hold")
     wanted = virtual_proxy.get("jwtAudience")
     audience = claims.get("aud")

@@ -1,0 +1,129 @@
+"""A sandbox in a process of its own, and rotator as its user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+
+ROTATOR = (sys.executable, "-m", "rotator")
+QUICK = ("--qrs-port", "0", "--qps-port", "0", "--proxy-port", "0", "--restart-delay", "0")
+
+
+@dataclass
+class Ended:
+    """How a run of rotator ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def result(self) -> Any:
+        return self.json["results"][0]
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox; use it as a context manager."""
+
+    folder: Path
+    arguments: tuple[str, ...] = ()
+    process: subprocess.Popen[str] = field(init=False, repr=False)
+    ready: dict[str, Any] = field(init=False, repr=False)
+
+    def __enter__(self) -> Self:
+        command = (*ROTATOR, "sandbox", "--dir", str(self.folder), *QUICK, *self.arguments)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            _, err = self.process.communicate(timeout=20)
+            raise AssertionError(f"the sandbox did not start: {err}")
+        self.ready = json.loads(line)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=20)
+
+    @property
+    def config(self) -> Path:
+        return Path(self.ready["config"])
+
+    def configure(self, *changes: tuple[str, str]) -> Path:
+        """Change texts of the configuration; each must be there."""
+        text = self.config.read_text()
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        self.config.write_text(text)
+        return self.config
+
+    def rotator(self, *arguments: str, config: Path | None = None, stdin: str = "", **environment: str) -> Ended:
+        """Run rotator without a terminal."""
+        ended = subprocess.run(
+            (*ROTATOR, "--config", str(config or self.config), *arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, **environment},
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        told = json.loads((self.folder / "control.json").read_text())
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{told['port']}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {told['token']}"},
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def fault(self, text: str) -> None:
+        self.control("POST", "/faults", text)
+
+    def requests(self, service: str = "qrs", *methods: str) -> list[dict[str, Any]]:
+        log = self.control("GET", "/requests")
+        return [entry for entry in log if entry["service"] == service and (not methods or entry["method"] in methods)]
+
+    def forget_requests(self) -> None:
+        self.control("DELETE", "/requests")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for anything."""
+    with tempfile.TemporaryDirectory(prefix="rotator-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def sandbox(folder: Path) -> Iterator[Sandbox]:
+    """Two nodes, changes applied at once, keys of 2048 bits."""
+    with Sandbox(folder, ("--nodes", "2")) as running:
+        running.configure(('every = "30d"', 'every = "30d"\nkey_bits = 2048\nsettle_timeout = "10s"'))
+        yield running
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox) -> Sandbox:
+    """The same with the virtual proxy in place."""
+    ended = sandbox.rotator("create-proxy", "--yes")
+    assert ended.status == 0, ended.err
+    return sandbox

@@ -1,0 +1,304 @@
+"""The main job, end to end: real processes, real TLS, a sandbox in a process of its own."""
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from sandbox_process import Sandbox
+
+
+def login(sandbox: Sandbox, token: str, proxy: int = 0) -> tuple[int, str]:
+    """Show a token to a proxy, by a client that is none of rotator's."""
+    trust = ssl.create_default_context(cafile=str(sandbox.folder / "root.pem"))
+    url = f"{sandbox.ready['proxies'][proxy]['url']}/portal/qps/user"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+    try:
+        with opener.open(urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})) as answer:
+            who = json.load(answer)
+            return answer.status, f"{who['userDirectory']}\\{who['userId']}"
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, ""
+
+
+def token(sandbox: Sandbox, *more: str) -> str:
+    ended = sandbox.rotator("token", "portal", "--user", r"CORP\alice", *more)
+    assert ended.status == 0, ended.err
+    assert ended.out.count("\n") == 1
+    return ended.out.strip()
+
+
+def test_create_log_in_rotate_and_the_old_token_is_refused(sandbox: Sandbox) -> None:
+    assert sandbox.rotator("create-proxy", "--yes").status == 0
+    old = token(sandbox)
+    assert login(sandbox, old, 0) == login(sandbox, old, 1) == (200, r"CORP\alice")
+    assert sandbox.rotator("rotate", "--now").status == 0
+    for proxy in (0, 1):
+        assert login(sandbox, old, proxy) == (401, "")
+        assert login(sandbox, token(sandbox), proxy) == (200, r"CORP\alice")
+
+
+def test_the_second_create_proxy_makes_no_write_request(portal: Sandbox) -> None:
+    portal.forget_requests()
+    ended = portal.rotator("create-proxy", "--yes", "--json")
+    assert (ended.status, ended.result["outcome"], ended.result["plan"]) == (0, "unchanged", [])
+    assert portal.requests("qrs", "POST", "PUT", "DELETE") == []
+
+
+def test_plan_changes_nothing_anywhere(sandbox: Sandbox) -> None:
+    ended = sandbox.rotator("create-proxy", "--plan", "--json")
+    assert (ended.status, ended.result["outcome"]) == (0, "planned")
+    fields = {row["field"]: row["to"] for row in ended.result["plan"]}
+    assert fields["prefix"] == "portal"
+    assert sandbox.requests("qrs", "POST", "PUT", "DELETE") == []
+    assert json.loads(sandbox.rotator("keys", "list", "--json").out)["results"][0]["keys"] == []
+
+
+def test_what_cuts_sessions_needs_a_yes(sandbox: Sandbox) -> None:
+    ended = sandbox.rotator("create-proxy")
+    assert ended.status == 2
+    assert "--yes" in ended.err
+    assert sandbox.requests("qrs", "POST", "PUT") == []
+
+
+def test_dry_run_writes_nothing(portal: Sandbox) -> None:
+    before = {path: path.read_bytes() for path in (portal.folder / "keys").iterdir() if path.is_file()}
+    portal.forget_requests()
+    ended = portal.rotator("rotate", "--now", "--dry-run", "--json")
+    assert (ended.status, ended.result["outcome"]) == (0, "planned")
+    assert [cut["host"] for cut in ended.result["cuts"]] == ["localhost", "rim1.localhost"]
+    assert portal.requests("qrs", "POST", "PUT") == []
+    assert {path: path.read_bytes() for path in (portal.folder / "keys").iterdir() if path.is_file()} == before
+
+
+def test_prepare_stores_the_next_key_and_rotate_uses_it(portal: Sandbox) -> None:
+    prepared = portal.rotator("rotate", "--prepare", "--json").result
+    out = portal.folder / "next.pem"
+    exported = portal.rotator("keys", "export", "portal", "--private", "--stage", "pending", "--output", str(out))
+    assert exported.status == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    rotated = portal.rotator("rotate", "--now", "--json").result
+    assert rotated["fingerprint"] == prepared["fingerprint"]
+
+
+def test_nothing_is_due_yet(portal: Sandbox) -> None:
+    assert portal.rotator("due").status == 1
+    ended = portal.rotator("rotate", "--json")
+    assert (ended.status, ended.result["outcome"], ended.result["reason"]) == (0, "unchanged", "NotYet")
+
+
+def test_due_when_the_key_is_old_enough_and_rotated_unattended(portal: Sandbox) -> None:
+    adopted = portal.configure(('every = "30d"', 'every = "1h"'))
+    key = portal.folder / "key.pem"
+    assert portal.rotator("release", "portal", "--private-to", str(key)).status == 0
+    assert portal.rotator("adopt", "portal", "--key", str(key)).status == 0  # its certificate began an hour ago
+    assert portal.rotator("due", config=adopted).status == 0
+    assert portal.rotator("rotate", "--json").result["outcome"] == "rotated"
+
+
+def test_without_a_window_only_people_rotate(portal: Sandbox) -> None:
+    portal.configure(('window = ["any"]', ""))
+    assert portal.rotator("due").status == 255
+    unattended = portal.rotator("rotate")
+    assert unattended.status == 78
+    assert "window" in unattended.err
+    assert portal.rotator("rotate", "--now").status == 0
+
+
+def test_outside_the_window_try_later(portal: Sandbox) -> None:
+    from datetime import UTC, datetime
+
+    day = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")[(datetime.now(UTC).weekday() + 3) % 7]
+    portal.configure(('window = ["any"]', f'window = ["{day} 02:00-05:00 UTC"]'))
+    ended = portal.rotator("rotate", "--now", "--json")
+    assert (ended.status, ended.result["reason"]) == (3, "WindowClosed")
+    assert portal.rotator("rotate", "--now", "--ignore-window").status == 0
+
+
+def test_adopt_takes_a_key_in_without_a_write(portal: Sandbox) -> None:
+    key = portal.folder / "key.pem"
+    portal.rotator("release", "portal", "--private-to", str(key))
+    assert portal.rotator("rotate", "--now").status == 4
+    portal.forget_requests()
+    ended = portal.rotator("adopt", "portal", "--key", "-", "--json", stdin=key.read_text())
+    assert (ended.status, ended.result["outcome"]) == (0, "adopted")
+    assert portal.requests("qrs", "POST", "PUT") == []
+    assert portal.rotator("rotate", "--now").status == 0
+
+
+def test_a_key_that_is_not_the_served_one_is_not_taken_in(portal: Sandbox) -> None:
+    from rotator.keys import PrivateKey
+
+    portal.rotator("release", "portal")
+    ended = portal.rotator("adopt", "portal", "--key", "-", stdin=PrivateKey.generate(2048).to_pem().decode())
+    assert ended.status == 1
+    assert "is not the one that the virtual proxy serves" in ended.err
+
+
+def test_replace_key_wants_the_fingerprint_confirmed(portal: Sandbox) -> None:
+    shown = portal.rotator("keys", "list", "--json").result["fingerprint"]
+    portal.rotator("release", "portal")
+    stopped = portal.rotator("rotate", "--now")
+    assert stopped.status == 4
+    assert shown[:12] in stopped.err
+    assert "adopt portal" in stopped.err
+    assert portal.rotator("create-proxy", "--yes").status == 4
+    assert portal.rotator("adopt", "portal", "--replace-key").status == 2
+    assert portal.rotator("adopt", "portal", "--replace-key", "--fingerprint", "0" * 12).status == 2
+    assert portal.rotator("adopt", "portal", "--replace-key", "--fingerprint", shown[:12]).status == 0
+    assert portal.rotator("verify").status == 0
+
+
+def test_a_proxy_that_never_applies_the_change_is_undone(portal: Sandbox) -> None:
+    before = portal.rotator("keys", "list", "--json").result["fingerprint"]
+    portal.fault("stuck=rim1.localhost")
+    ended = portal.rotator("rotate", "--now", "--json")
+    assert (ended.status, ended.result["reason"]) == (1, "Undone")
+    assert {check["check"] for check in ended.result["proxies"]} == {"pending", "current"}
+    assert portal.rotator("keys", "list", "--json").result["fingerprint"] == before
+    portal.control("DELETE", "/faults")
+    assert portal.rotator("verify").status == 0
+
+
+@pytest.mark.parametrize("fault", ["lost@qrs:PUT", "html@qrs:PUT", "truncate@qrs:PUT", "status=503@qrs:PUT", "conflict", "reset@qrs:PUT", "late=1@qrs:PUT"])
+def test_a_rotation_survives_what_happens_to_its_put(portal: Sandbox, fault: str) -> None:
+    portal.fault(fault)
+    ended = portal.rotator("rotate", "--now", "--json")
+    assert (ended.status, ended.result["outcome"]) == (0, "rotated"), ended.err
+    assert portal.rotator("verify").status == 0
+
+
+def test_a_put_that_never_gets_through_leaves_the_old_key_and_is_finished_later(portal: Sandbox) -> None:
+    old = token(portal)
+    portal.fault("reset@qrs:PUT#*")
+    ended = portal.rotator("rotate", "--now")
+    assert ended.status == 1
+    assert login(portal, old) == (200, r"CORP\alice")
+    assert portal.rotator("due").status == 0
+    assert portal.rotator("verify").status == 0
+    portal.control("DELETE", "/faults")
+    assert portal.rotator("rotate", "--json").result["outcome"] == "rotated"
+    assert login(portal, old)[0] == 401
+
+
+def test_a_foreign_edit_in_between_survives(portal: Sandbox) -> None:
+    portal.fault("conflict@qrs:PUT#1")
+    assert portal.rotator("rotate", "--now").status == 0
+
+
+def test_several_virtual_proxies_one_failing_does_not_hurt_the_others(portal: Sandbox) -> None:
+    portal.config.write_text(
+        portal.config.read_text().replace(
+            "[proxy.portal]", '[proxy.missing]\nsite = "sandbox"\nprefix = "missing"\n\n[proxy.portal]'
+        )
+    )
+    listed = portal.rotator("rotate", "--now")
+    assert listed.status == 2
+    assert "missing, portal" in listed.err
+    ended = portal.rotator("rotate", "--now", "--all", "--json")
+    assert ended.status == 1
+    assert {item["name"]: item["outcome"] for item in ended.json["results"]} == {"missing": "failed", "portal": "rotated"}
+
+
+def test_an_unreachable_proxy_is_unverified_by_name(portal: Sandbox) -> None:
+    text = portal.config.read_text()
+    start = text.index('"rim1.localhost" =')
+    line = text[start : text.index("\n", start)]
+    portal.configure((line, '"rim1.localhost" = { connect = "127.0.0.1:9", host = "rim1.localhost" }'))
+    ended = portal.rotator("verify", "--json")
+    assert ended.status == 1
+    assert {"rim1.localhost"} == {check["host"] for check in ended.result["proxies"] if check["result"] == "unverified"}
+    assert portal.rotator("rotate", "--now").status == 1
+    portal.configure(('"rim1.localhost" = { connect = "127.0.0.1:9", host = "rim1.localhost" }', '"rim1.localhost" = { skip = true }'))
+    skipped = portal.rotator("verify", "--json")
+    assert skipped.status == 0
+    assert [check["result"] for check in skipped.result["proxies"] if check["host"] == "rim1.localhost"] == ["unverified"]
+
+
+def test_tables_can_be_renamed(portal: Sandbox) -> None:
+    portal.configure(("[proxy.portal]", "[proxy.customers]"), ("[proxy.portal.rotation]", "[proxy.customers.rotation]"))
+    portal.config.write_text(portal.config.read_text().replace("site.sandbox", "site.production").replace('site = "sandbox"', 'site = "production"'))
+    assert portal.rotator("verify").status == 0
+    assert portal.rotator("rotate", "customers", "--now").status == 0
+
+
+def test_status_and_doctor_say_that_all_is_well(portal: Sandbox) -> None:
+    status = portal.rotator("status", "--json").result
+    assert status["server_fingerprint"] == status["fingerprint"]
+    assert status["linked"] == ["localhost", "rim1.localhost"]
+    doctor = portal.rotator("doctor", "--json")
+    assert doctor.status == 0, doctor.out
+    assert {item["health"] for item in doctor.json["results"]} == {"ok"}
+
+
+def test_the_sessions_that_are_cut_are_counted(portal: Sandbox) -> None:
+    login(portal, token(portal))
+    cuts = portal.rotator("rotate", "--now", "--dry-run", "--json").result["cuts"]
+    assert cuts == [{"host": "localhost", "sessions": 1}, {"host": "rim1.localhost", "sessions": 0}]
+
+
+def test_no_session_is_left_behind(portal: Sandbox) -> None:
+    portal.rotator("verify")
+    portal.rotator("doctor")
+    assert portal.control("GET", "/sessions") == []
+
+
+def test_an_older_release_without_csrftoken(folder: Path) -> None:
+    with Sandbox(folder, ("--release", "2021-08")) as old:
+        assert old.rotator("create-proxy", "--yes").status == 0
+        assert old.rotator("rotate", "--now").status == 0
+        assert old.rotator("verify").status == 0
+        assert old.control("GET", "/sessions") == []
+
+
+def test_undocumented_fields_survive(portal: Sandbox) -> None:
+    trust = ssl.create_default_context(cafile=str(portal.folder / "root.pem"))
+    trust.load_cert_chain(portal.folder / "client.pem", portal.folder / "client_key.pem")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+
+    def qrs(method: str, path: str, body: object = None) -> object:
+        headers = {"X-Qlik-Xrfkey": "0123456789abcdef", "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
+        request = urllib.request.Request(
+            f"{portal.ready['qrs']}{path}?xrfkey=0123456789abcdef", method=method, headers=headers, data=json.dumps(body).encode() if body else None
+        )
+        with opener.open(request) as answer:
+            return json.load(answer)
+
+    listed = qrs("GET", "/qrs/virtualproxyconfig/full")
+    assert isinstance(listed, list)
+    entity = next(item for item in listed if item["prefix"] == "portal")
+    entity["sessionLabels"] = ["by somebody else"]
+    entity["websocketCrossOriginWhiteList"] = ["foreign.example.com"]
+    qrs("PUT", f"/qrs/virtualproxyconfig/{entity['id']}", entity)
+    assert portal.rotator("rotate", "--now").status == 0
+    after = qrs("GET", f"/qrs/virtualproxyconfig/{entity['id']}")
+    assert isinstance(after, dict)
+    changed = {field for field in after if after[field] != entity[field]} - {"jwtAttributeMap"}
+    assert changed == {"jwtPublicKeyCertificate", "modifiedDate"}
+
+
+def test_a_root_without_key_identifiers_is_accepted(folder: Path) -> None:
+    with Sandbox(folder, ("--root-without-key-identifier",)) as site:
+        assert site.rotator("create-proxy", "--yes").status == 0
+
+
+def test_pkcs12_and_its_wrong_password(portal: Sandbox) -> None:
+    pair = f'cert = "{portal.folder}/client.pem"\nkey = "{portal.folder}/client_key.pem"\n'
+    pfx = f'pfx = "{portal.folder}/client.pfx"\npassword = "file:{portal.folder}/client.pfx.password"\n'
+    portal.configure((pair, pfx))
+    assert portal.rotator("verify").status == 0
+    (portal.folder / "client.pfx.password").write_text("wrong\n")
+    ended = portal.rotator("verify")
+    assert ended.status == 1
+    assert "its password is wrong" in ended.err
+
+
+def test_an_expired_client_certificate_is_named_before_any_request(folder: Path) -> None:
+    with Sandbox(folder, ("--client-certificate-days=-1",)) as site:
+        ended = site.rotator("status")
+        assert ended.status == 1
+        assert "expired on" in ended.err
+        assert site.requests("qrs") == []
