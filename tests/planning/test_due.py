@@ -1,0 +1,121 @@
+"""What is due, and when a window is open: tables of cases, and properties over years of minutes."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from values import NOW, key, ring, spec
+
+from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Intent, IntentKind, Rotation, Stage, Window
+from rotator.planning.due import DueReason, due
+from rotator.planning.windows import FOREVER, closes, describe, next_opening
+
+
+SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
+INTENT = Intent("i", IntentKind.ROTATE, NOW, Fingerprint("a" * 64), None, Fingerprint("b" * 64))
+
+
+def aged(days: float, **rotation: object) -> tuple[DueReason, bool]:
+    found = due(spec(rotation=replace(Rotation(windows=AnyTime()), **rotation)), ring(key(created=NOW - timedelta(days=days))), NOW)  # type: ignore[arg-type]
+    return found.reason, found.due
+
+
+def test_by_age() -> None:
+    assert aged(29.9) == (DueReason.NOT_YET, False)
+    assert aged(30) == (DueReason.AGE, True)
+
+
+def test_by_cron_in_utc() -> None:
+    assert aged(1, every=None, cron="0 3 * * SUN") == (DueReason.NOT_YET, False)
+    assert aged(8, every=None, cron="0 3 * * SUN") == (DueReason.CRON, True)
+
+
+def test_by_the_end_of_the_certificate() -> None:
+    ending = key(not_after=NOW + timedelta(days=29), created=NOW)
+    found = due(spec(rotation=Rotation(windows=AnyTime())), ring(ending), NOW)
+    assert (found.reason, found.due) == (DueReason.CERTIFICATE_ENDS, True)
+
+
+def test_an_open_intent_is_due_outside_windows_and_for_manual_consumers() -> None:
+    closed = spec(consumers=Consumers.MANUAL, rotation=Rotation(windows=()))
+    assert due(closed, replace(ring(key()), intent=INTENT), NOW).reason is DueReason.UNFINISHED
+    waiting = replace(ring(key()), delivery=Delivery("d", Fingerprint("a" * 64), NOW))
+    assert due(closed, waiting, NOW).due
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (spec(consumers=Consumers.MANUAL, rotation=Rotation(windows=AnyTime())), DueReason.MANUAL),
+        (spec(rotation=Rotation(windows=())), DueReason.NO_WINDOW),
+        (spec(rotation=Rotation(windows=(SUNDAY,))), DueReason.OUTSIDE_WINDOW),
+    ],
+)
+def test_old_but_not_due(made: object, reason: DueReason) -> None:
+    found = due(made, ring(key(created=NOW - timedelta(days=99))), NOW)  # type: ignore[arg-type]
+    assert (found.due, found.reason) == (False, reason)
+
+
+def test_without_a_key_there_is_nothing_to_rotate() -> None:
+    assert due(spec(rotation=Rotation(windows=AnyTime())), ring(), NOW).reason is DueReason.NO_KEY
+
+
+def test_a_start_needs_twice_the_settle_timeout() -> None:
+    end = datetime(2026, 11, 29, 4, 0, tzinfo=UTC)  # 05:00 in Stockholm
+    made = spec(rotation=Rotation(windows=(SUNDAY,), settle_timeout=timedelta(minutes=10)))
+    old = ring(key(created=NOW - timedelta(days=99)))
+    assert due(made, old, end - timedelta(minutes=20)).due
+    assert not due(made, old, end - timedelta(minutes=19)).due
+
+
+def test_windows_over_daylight_saving() -> None:
+    spring, autumn = datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)
+    # 02:00 does not exist on 29 March in Stockholm; the window opens when the clocks jump to 03:00, 01:00 UTC.
+    assert next_opening((SUNDAY,), spring) == spring + timedelta(hours=1)
+    assert closes((SUNDAY,), spring + timedelta(hours=2)) == spring + timedelta(hours=3)
+    # 02:00 comes twice on 25 October: the window opens at the first, and is an hour longer.
+    assert next_opening((SUNDAY,), autumn - timedelta(minutes=1)) == autumn
+    assert closes((SUNDAY,), autumn) == autumn + timedelta(hours=4)
+
+
+def test_windows_over_midnight_and_the_end_of_the_week() -> None:
+    night = Window(frozenset({6}), time(22), time(4), "UTC")
+    monday = datetime(2026, 11, 30, tzinfo=UTC)
+    assert closes((night,), monday + timedelta(hours=3, minutes=59)) == monday + timedelta(hours=4)
+    assert closes((night,), monday + timedelta(hours=4)) is None
+    assert next_opening((night,), monday + timedelta(hours=4)) == monday + timedelta(days=6, hours=22)
+    assert describe((night,)) == "SUN 22:00-04:00 UTC"
+
+
+def test_any_time_is_always_open() -> None:
+    assert closes(AnyTime(), NOW) == FOREVER
+    assert next_opening(AnyTime(), NOW) is None
+
+
+WINDOWS = st.builds(
+    Window,
+    st.frozensets(st.integers(0, 6), min_size=1),
+    st.times().map(lambda t: t.replace(second=0, microsecond=0, tzinfo=None)),
+    st.times().map(lambda t: t.replace(second=0, microsecond=0, tzinfo=None)),
+    st.sampled_from(["UTC", "Europe/Stockholm", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]),
+).filter(lambda window: window.start != window.end)
+MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
+
+
+@given(st.lists(WINDOWS, min_size=1, max_size=3).map(tuple), MOMENTS)
+def test_a_window_that_opens_is_open_and_one_that_closes_is_closed(windows: tuple[Window, ...], now: datetime) -> None:
+    opening = next_opening(windows, now)
+    assert opening is not None
+    assert now < opening <= now + timedelta(days=8)
+    assert closes(windows, opening) is not None
+    end = closes(windows, now)
+    if end is not None:
+        assert now < end
+        assert closes(windows, end) is None
+
+
+def test_the_previous_key_does_not_make_anything_due() -> None:
+    keys = ring(key(created=NOW), key(stage=Stage.PREVIOUS, created=NOW - timedelta(days=99), letter="c"))
+    assert not due(spec(rotation=Rotation(windows=AnyTime())), keys, NOW).due

@@ -1,0 +1,68 @@
+"""Values for tests of decisions."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from rotator.model import (
+    JWT_METHOD,
+    Digest,
+    Fingerprint,
+    KeyVersion,
+    ProxySpec,
+    Ring,
+    Stage,
+    User,
+    VirtualProxy,
+)
+
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def key(
+    letter: str = "a",
+    stage: Stage = Stage.CURRENT,
+    created: datetime = NOW,
+    not_after: datetime = NOW + timedelta(days=1825),
+    *,
+    sent: bool = True,
+) -> KeyVersion:
+    fingerprint = Fingerprint(letter * 64)
+    return KeyVersion(f"item-{letter}", fingerprint, f"kid-{letter}", 3072, stage, created, created, Digest(letter * 64), not_after, sent)
+
+
+def ring(*keys: KeyVersion) -> Ring:
+    return Ring(generation=1, proxy_id="vp", keys=keys)
+
+
+def spec(**changes: object) -> ProxySpec:
+    made = ProxySpec(
+        name="portal",
+        site="prod",
+        prefix="portal",
+        description="Customer portal",
+        session_cookie="X-Qlik-Session-portal",
+        user_id_claim="userId",
+        user_directory_claim="userDirectory",
+        test_user=User("ROTATOR", "probe"),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def observed(letter: str | None = "a", **changes: object) -> VirtualProxy:
+    made = VirtualProxy(
+        id="vp",
+        prefix="portal",
+        description="Customer portal",
+        session_cookie="X-Qlik-Session-portal",
+        method=JWT_METHOD,
+        default=False,
+        modified="2026-01-01T00:00:00.000Z",
+        certificate="PEM" if letter else "",
+        audience="",
+        fingerprint=Fingerprint(letter * 64) if letter else None,
+        not_before=NOW - timedelta(hours=1),
+        not_after=NOW + timedelta(days=1825),
+        entity={"id": "vp", "prefix": "portal", "loadBalancingServerNodes": [{"id": "n1"}]},
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
