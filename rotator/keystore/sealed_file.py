@@ -38,7 +38,7 @@ _NONCE_BYTES: Final = 12
 _STORE: Final = "store.json"
 _SUFFIX: Final = ".sealed"
 _TEMPORARY: Final = ".new"
-_CHECK_ITEM: Final = "store"
+_CHECK_ITEM: Final = ""
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if sys.platform != "win32" else (errno.ENOSPC, errno.EFBIG)
 
 
@@ -127,7 +127,9 @@ class SealedFiles:
         return self._folder / (base64.b32encode(digest).decode("ascii").rstrip("=").lower() + _SUFFIX)
 
     def _associated(self, name: str) -> bytes:
-        parts = (_FORMAT, self._id.encode(), self._service.encode(), name.encode())
+        # The check is the store's, whatever service it is opened for.
+        service = "" if name == _CHECK_ITEM else f"service {self._service}"
+        parts = (_FORMAT, self._id.encode(), service.encode(), name.encode())
         return b"".join(len(part).to_bytes(8) + part for part in parts)
 
     def _subkey(self, salt: bytes) -> AESGCM:
