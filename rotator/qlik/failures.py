@@ -6,6 +6,7 @@ import ssl
 from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 
+from requests.exceptions import InvalidHeader
 from urllib3.exceptions import DecodeError, IncompleteRead, NewConnectionError, ProtocolError
 
 from rotator.errors import (
@@ -78,7 +79,7 @@ def mapped(error: BaseException, route: Route, method: str, path: str) -> Server
         )
     if any(isinstance(item, IncompleteRead) for item in chain):
         return UnexpectedAnswer(f"the answer of {route.host} to {method} {path} was cut short", **where)
-    if any(isinstance(item, DecodeError | ProtocolError) for item in chain):
+    if any(isinstance(item, DecodeError | ProtocolError | InvalidHeader) for item in chain):
         return UnexpectedAnswer(
             f"{route.host} answers {method} {path} with something that is not HTTP", hint="is the port right?", **where
         )

@@ -56,9 +56,8 @@ class _Adapter(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=4, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as requests has it
-        super().init_poolmanager(
-            *args, **kwargs, ssl_context=self._context, server_hostname=self._name, assert_hostname=self._name
-        )
+        # With assert_hostname urllib3 would switch the context's own check of the name off and do one of its own.
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context, server_hostname=self._name)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002 - as above
         conn.cert_reqs = "CERT_REQUIRED"
