@@ -2,6 +2,7 @@
 
 import ssl
 import threading
+import warnings
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,8 +25,9 @@ class Scripted:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*(names or ("localhost",))).configure_cert(context)
         if version is not None:
-            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-            context.maximum_version = version
+            with warnings.catch_warnings(action="ignore"):  # that it is old is the point
+                context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+                context.maximum_version = version
             context.set_ciphers("ALL:@SECLEVEL=0")
         outer = self
 
