@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from rotator import rotation, steps, verification
 from rotator.errors import (
@@ -29,7 +30,7 @@ from rotator.planning.entity import CERTIFICATE_FIELD, baseline_of, check_comple
 from rotator.planning.provisioning import FIRST, KEEP, RESTORE, Plan, Surroundings, applied, described, plan
 from rotator.planning.rotation import first_step
 from rotator.scene import Scene
-from rotator.setting import NO_ANSWER, PUT_ATTEMPTS
+from rotator.setting import NO_ANSWER, PUT_ATTEMPTS, patiently
 
 
 def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
@@ -127,7 +128,7 @@ def _repair(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundin
             if attempt == PUT_ATTEMPTS:
                 raise
         scene.world.logins.refresh()
-        observed = repository.virtual_proxy(observed.id)
+        observed = patiently(scene, partial(repository.virtual_proxy, observed.id))
     raise Refused(
         f"{scene.spec.name}: the server takes the changes, but does not show them",
         hint=f"compare with rotator create-proxy {scene.spec.name} --plan",
@@ -135,11 +136,40 @@ def _repair(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundin
 
 
 def _link(scene: Scene, observed: VirtualProxy, links: tuple[ProxyService, ...]) -> None:
+    """Link it to these proxies, and see that each has that link and has lost none. Raises Refused."""
     for proxy in links:
         scene.world.tell(f"linking it to the proxy on {proxy.host}")
-        scene.world.repository.link(proxy, observed.id)
-    if links:
-        scene.world.logins.refresh()
+        _linked_once(scene, proxy, observed.id)
+    if not links:
+        return
+    scene.world.logins.refresh()
+    now = {proxy.id: proxy.virtual_proxies for proxy in patiently(scene, scene.world.repository.proxies)}
+    for proxy in links:
+        linked = now.get(proxy.id, frozenset())
+        lost = proxy.virtual_proxies - linked
+        if observed.id not in linked or lost:
+            raise Refused(
+                f"{scene.spec.name}: the proxy on {proxy.host} does not show the link that was made"
+                + (f", and has lost {len(lost)} others" if lost else ""),
+                hint="somebody else edits this proxy: look at Proxies > Virtual proxies in the QMC, then run it again",
+            )
+
+
+def _linked_once(scene: Scene, proxy: ProxyService, proxy_id: str) -> None:
+    """Link, and after a lost answer or an edit in between look whether it is done, else do it again."""
+    for attempt in range(1, PUT_ATTEMPTS + 1):
+        try:
+            scene.world.repository.link(proxy, proxy_id)
+        except (Conflict, *NO_ANSWER):
+            seen = next(
+                (item for item in patiently(scene, scene.world.repository.proxies) if item.id == proxy.id), proxy
+            )
+            if proxy_id in seen.virtual_proxies:
+                return
+            if attempt == PUT_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _restored(scene: Scene, ring: Ring, observed: VirtualProxy) -> VirtualProxy:
@@ -173,7 +203,8 @@ def _surroundings(scene: Scene) -> Surroundings:
 
 
 def _linked(scene: Scene, observed: VirtualProxy) -> tuple[ProxyService, ...]:
-    return tuple(proxy for proxy in scene.world.repository.proxies() if observed.id in proxy.virtual_proxies)
+    found = patiently(scene, scene.world.repository.proxies)
+    return tuple(proxy for proxy in found if observed.id in proxy.virtual_proxies)
 
 
 def _restarting(observed: VirtualProxy | None, planned: Plan, around: Surroundings) -> tuple[ProxyService, ...]:

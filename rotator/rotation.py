@@ -145,6 +145,7 @@ def check_window(spec: ProxySpec, now: datetime) -> None:
 def conclude(scene: Scene, observed: Observed, step: Step, outcome: Outcome) -> Result:
     """From an open intent to its end: set where that is still to do, test, finish, or undo. Raises RotatorError."""
     ring, virtual_proxy, proxies = observed.ring, observed.virtual_proxy, observed.proxies
+    scene.check_way()
     if step is Step.UNDO:
         raise steps.undo(scene, ring, virtual_proxy, proxies, ())
     if step is Step.SET:
@@ -176,7 +177,8 @@ def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
 
 
 def ask(scene: Scene, proxies: tuple[ProxyService, ...]) -> None:
-    """Raise TryLater where the person at the terminal does not want the change."""
+    """Raise TryLater where the person at the terminal does not want the change, Refused where it must not be made."""
+    scene.check_way()
     if not scene.world.consent(cuts(scene, proxies)):
         raise TryLater(f"{scene.spec.name}: not confirmed; nothing was changed")
 

@@ -4,17 +4,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rotator import verification
+from rotator.errors import Refused
 from rotator.model import Auth, Check, Outcome, ProxySpec, Result, Ring, Stage
 from rotator.ports import World
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One virtual proxy in a run: what is desired, how QRS is reached, and the world around it."""
+    """One virtual proxy in a run: what is desired, how QRS is reached, and the world around it.
+
+    `way` is the prefix of the virtual proxy through which QRS is reached, None on QRS's own port.
+    """
 
     spec: ProxySpec
     auth: Auth
     world: World
+    way: str | None = None
+
+    def check_way(self) -> None:
+        """Raise Refused for the virtual proxy that QRS is reached through: a change that fails would saw that branch off."""
+        if self.way == self.spec.prefix:
+            raise Refused(
+                f'{self.spec.name}: under auth = "jwt" QRS is reached through this very virtual proxy, so it is not changed',
+                hint=f'change it with a configuration whose auth is "certificate": [site.{self.spec.site}]',
+            )
 
     @property
     def tests(self) -> verification.TestLogins:

@@ -1,6 +1,7 @@
 """The one place where the certificate of a virtual proxy is written: asked first, asked again afterwards."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from rotator import verification
 from rotator.errors import Conflict, Drift, ServerError, ServerFault, ServerUnreachable, UnexpectedAnswer
@@ -9,6 +10,7 @@ from rotator.planning.entity import check_complete, with_certificate
 from rotator.scene import Scene
 
 
+T = TypeVar("T")
 PUT_ATTEMPTS: Final = 5
 """How often a PUT is made again when somebody else edited in between or its answer was lost."""
 NO_ANSWER = (ServerUnreachable, ServerFault, UnexpectedAnswer)
@@ -25,11 +27,15 @@ def put(
     `modifiedDate` makes the late one fail. Raises Drift for any third certificate, ServerError otherwise.
     """
     repository = scene.world.repository
+
+    def ask() -> VirtualProxy:
+        return repository.virtual_proxy(proxy_id)
+
     lost: ServerError | None = None
     for attempt in range(PUT_ATTEMPTS):
         if lost is not None:
             scene.world.clock.sleep(min(verification.FIRST_WAIT * 2**attempt, verification.LONGEST_WAIT))
-        observed = _asked_after(lost, scene, proxy_id)
+        observed = patiently(scene, ask) if lost is not None else ask()
         if observed.fingerprint == goal and lost is not None:
             break
         if observed.fingerprint != start:
@@ -48,10 +54,10 @@ def put(
         else:
             lost = None
             break
-    if lost is not None and repository.virtual_proxy(proxy_id).fingerprint != goal:
+    if lost is not None and patiently(scene, ask).fingerprint != goal:
         raise lost
     scene.world.logins.refresh()
-    observed = repository.virtual_proxy(proxy_id)
+    observed = patiently(scene, ask)
     if observed.fingerprint != goal:
         raise Drift(
             f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows "
@@ -61,14 +67,17 @@ def put(
     return observed
 
 
-def _asked_after(lost: ServerError | None, scene: Scene, proxy_id: str) -> VirtualProxy:
-    """The virtual proxy as it is now; after a lost answer asked until `settle_timeout`, as the server may restart."""
-    repository, clock = scene.world.repository, scene.world.clock
-    deadline = clock.monotonic() + (scene.spec.rotation.settle_timeout.total_seconds() if lost else 0.0)
+def patiently(scene: Scene, ask: Callable[[], T]) -> T:
+    """What `ask` gets from QRS, asked until `settle_timeout` while no answer comes.
+
+    After a change the server may restart, or the proxy that leads to it. Raises ServerError.
+    """
+    clock = scene.world.clock
+    deadline = clock.monotonic() + scene.spec.rotation.settle_timeout.total_seconds()
     pause = verification.FIRST_WAIT
     while True:
         try:
-            return repository.virtual_proxy(proxy_id)
+            return ask()
         except NO_ANSWER:
             if clock.monotonic() >= deadline:
                 raise

@@ -51,7 +51,7 @@ def adopt(
         raise UsageError("adopt takes either --key FILE or --replace-key", hint="see rotator adopt --help")
     if fingerprint is not None and not replace_key:
         raise UsageError("--fingerprint belongs to --replace-key", hint="see rotator adopt --help")
-    wiring = Wiring(session, consent=yes or not sys.stdin.isatty())
+    wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
     if key is not None:
         from rotator.keys import PrivateKey
 

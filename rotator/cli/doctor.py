@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
-from rotator.diagnosis import Finding, Health
 from rotator.errors import ExitStatus, RotatorError
 from rotator.model import Outcome, ProxySpec, Result
 from rotator.report import text
+
+
+if TYPE_CHECKING:
+    from rotator.diagnosis import Finding
 
 
 def doctor(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
@@ -27,10 +31,11 @@ def doctor(context: typer.Context, names: Names = None, site: SiteName = None, a
     session.finish(results, as_json=as_json, show=lambda _: "")
 
 
-def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Finding]:
+def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> "Iterator[Finding]":
     """Every finding, in the order in which they build on each other."""
     from rotator import diagnosis
     from rotator.cli.wiring import Wiring
+    from rotator.diagnosis import Finding, Health
 
     config = session.config
     yield Finding("configuration", "", Health.OK, str(config.source))
@@ -57,7 +62,9 @@ def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Findin
             yield from diagnosis.virtual_proxy(wiring.scene(spec))
 
 
-def _result(finding: Finding) -> Result:
+def _result(finding: "Finding") -> Result:
+    from rotator.diagnosis import Health
+
     return Result(
         site="",
         name=finding.subject,

@@ -40,7 +40,7 @@ def rotate(
 
     session: Session = context.obj
     specs = _chosen(session, names, site, everything=everything)
-    wiring = Wiring(session, consent=yes or dry_run or prepare or not sys.stdin.isatty())
+    wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
     if now:
         wiring.expect_key(specs[0].rotation.key_bits)
     options = Options(now=now or prepare, dry_run=dry_run, prepare=prepare, ignore_window=ignore_window)

@@ -117,7 +117,7 @@ class SiteAccess:
         """QRS through the virtual proxy that `[site.NAME.jwt]` names, whose key is in the keyring too."""
         access = site.jwt
         assert access is not None  # noqa: S101 - as above
-        prefix = access.url.rstrip("/").rpartition("/")[2].lower()
+        prefix = routes.prefix(access.url)
         spec = next((spec for spec in self._specs if spec.site == site.name and spec.prefix == prefix), None)
         if spec is None:
             raise UsageError(
@@ -142,7 +142,7 @@ class SiteAccess:
 
 
 class Wiring:
-    """Scenes for the virtual proxies of a configuration. `consent`: True yes to all, None ask, False cannot be asked."""
+    """Scenes for the virtual proxies of a configuration. `consent`: True yes to all, None ask, False nobody to ask."""
 
     def __init__(self, session: Session, *, consent: bool | None = None) -> None:
         self._session = session
@@ -172,7 +172,9 @@ class Wiring:
             tell=self._session.tell,
             consent=self._ask,
         )
-        return Scene(spec, site.auth, world)
+        return Scene(
+            spec, site.auth, world, way=routes.prefix(site.jwt.url) if site.auth is Auth.JWT and site.jwt else None
+        )
 
     def locked(self, spec: ProxySpec, verb: Callable[[Scene], Result]) -> Result:
         """Do `verb` while the lock of the site is held. Raises LockHeld."""

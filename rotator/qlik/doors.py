@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from rotator.errors import NotFound, PermissionDenied
+from rotator.errors import AuthenticationFailed, NotFound, PermissionDenied
 from rotator.model import User
 from rotator.qlik.failures import check
 from rotator.qlik.transport import LARGEST_LIST, Answer, Transport
@@ -17,6 +17,8 @@ XRF_HEADER: Final = "X-Qlik-Xrfkey"
 CSRF_HEADER: Final = "qlik-csrf-token"
 _ALPHABET: Final = string.ascii_letters + string.digits
 _XRF_LENGTH: Final = 16
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
 
 
 def xrf_key() -> str:
@@ -57,15 +59,19 @@ class JwtDoor:
         self._opened = False
 
     def ask(self, method: str, path: str, params: Mapping[str, str] | None = None, body: Any = None) -> Answer:  # noqa: ANN401
-        """One exchange, its status checked. Raises ServerError."""
+        """One exchange, its status checked. Raises ServerError.
+
+        A session that was cut, as by a restart of the proxy, is opened anew, once: a 401 changed nothing.
+        """
         if not self._opened:
             self._open()
         answer = self._sent(method, path, params, body)
         try:
             check(answer, direct=False)
-        except PermissionDenied:
-            # Newer releases may want a CSRF token; a session that was opened without one gets it now, once.
-            if "XSRF" in answer.text or self._csrf is not None:
+        except (AuthenticationFailed, PermissionDenied) as error:
+            # Newer releases may want a CSRF token, which an older session was opened without.
+            settled = isinstance(error, PermissionDenied) and ("XSRF" in answer.text or self._csrf is not None)
+            if settled or answer.status not in (_UNAUTHORIZED, _FORBIDDEN):
                 raise
             self._open()
             answer = self._sent(method, path, params, body)
@@ -80,6 +86,7 @@ class JwtDoor:
 
     def _open(self) -> None:
         """Open a session by the token. Releases without csrftoken answer 404, and take it with the first request."""
+        self._cookies, self._csrf = {}, None
         answer = self.transport.exchange(
             "GET", f"{self._prefix}/qps/csrftoken", headers={"Authorization": f"Bearer {self._token()}"}
         )

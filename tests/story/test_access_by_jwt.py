@@ -1,0 +1,96 @@
+"""The least-privileged way: QRS through a virtual proxy, as a service user who may do little."""
+
+import json
+import ssl
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandbox_process import Sandbox
+
+
+def rule(sandbox: Sandbox, resources: str, actions: int) -> None:
+    trust = ssl.create_default_context(cafile=str(sandbox.folder / "root.pem"))
+    trust.load_cert_chain(sandbox.folder / "client.pem", sandbox.folder / "client_key.pem")
+    body = {"name": resources, "rule": '((user.userDirectory="SVC" and user.userId="rotator"))', "resourceFilter": resources, "actions": actions}
+    headers = {"X-Qlik-Xrfkey": "0" * 16, "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
+    url = f"{sandbox.ready['qrs']}/qrs/systemrule?xrfkey={'0' * 16}"
+    request = urllib.request.Request(url, method="POST", headers=headers, data=json.dumps(body).encode())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+    with opener.open(request) as answer:
+        assert answer.status == 201
+
+
+@pytest.fixture
+def access(portal: Sandbox) -> tuple[Sandbox, Path]:
+    """A second virtual proxy that leads to QRS, and a configuration that goes through it."""
+    portal.config.write_text(
+        portal.config.read_text()
+        + '\n[proxy.access]\nsite = "sandbox"\nprefix = "rotator"\n[proxy.access.rotation]\nkey_bits = 2048\nwindow = ["any"]\nsettle_timeout = "10s"\n'
+    )
+    assert portal.rotator("create-proxy", "access", "--yes").status == 0
+    through = portal.folder / "jwt.toml"
+    url = portal.ready["proxies"][0]["url"]
+    text = portal.config.read_text().replace('auth = "certificate"', f"auth = \"jwt\"\n[site.sandbox.jwt]\nurl = \"{url}/rotator\"\nuser = 'SVC\\rotator'", 1)
+    through.write_text(text)
+    return portal, through
+
+
+def proxy_id(sandbox: Sandbox) -> str:
+    found: Any = sandbox.rotator("status", "portal", "--json").result["proxy_id"]
+    return str(found)
+
+
+def grant(sandbox: Sandbox, *, nodes: bool = True) -> None:
+    rule(sandbox, f"VirtualProxyConfig_{proxy_id(sandbox)}", 6)
+    rule(sandbox, "ProxyService_*", 2)
+    if nodes:
+        rule(sandbox, "ServerNodeConfiguration_*", 2)
+
+
+def test_a_service_user_with_few_rights_rotates(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    grant(sandbox)
+    sandbox.forget_requests()
+    for command in (("verify", "portal"), ("rotate", "portal", "--now"), ("status", "portal"), ("create-proxy", "portal", "--yes")):
+        ended = sandbox.rotator(*command, config=through)
+        assert ended.status == 0, (command, ended.err)
+    assert sandbox.requests("qrs") == []
+    assert sandbox.control("GET", "/sessions") == []
+
+
+def test_lists_that_the_service_user_does_not_see_are_not_erased(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    grant(sandbox, nodes=False)
+    ended = sandbox.rotator("rotate", "portal", "--now", config=through)
+    assert ended.status == 1
+    assert "does not see 2 load balancing nodes" in ended.err
+    assert sandbox.rotator("verify", "portal").status == 0
+
+
+def test_the_way_itself_is_not_changed(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    rule(sandbox, "VirtualProxyConfig_*", 6)
+    rule(sandbox, "ProxyService_*", 2)
+    rule(sandbox, "ServerNodeConfiguration_*", 2)
+    ended = sandbox.rotator("rotate", "access", "--now", config=through)
+    assert ended.status == 1
+    assert "QRS is reached through this very virtual proxy" in ended.err
+    assert sandbox.rotator("rotate", "access", "--now").status == 0
+    assert sandbox.rotator("verify", "portal", config=through).status == 0
+
+
+def test_links_are_added_by_the_bulk_edit_alone(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    rule(sandbox, "VirtualProxyConfig_*", 7)
+    rule(sandbox, "ProxyService_*", 6)
+    rule(sandbox, "ServerNodeConfiguration_*", 2)
+    through.write_text(through.read_text() + '\n[proxy.extra]\nsite = "sandbox"\nprefix = "extra"\n[proxy.extra.rotation]\nkey_bits = 2048\n')
+    sandbox.forget_requests()
+    ended = sandbox.rotator("create-proxy", "extra", "--yes", config=through)
+    assert ended.status == 0, ended.err
+    puts = [entry["path"] for entry in sandbox.requests("proxy", "PUT")]
+    assert len(puts) == 2
+    assert all("/qrs/selection/" in path for path in puts)
+    assert sandbox.rotator("rotate", "extra", "--now", config=through).status == 0

@@ -1,0 +1,192 @@
+"""Manners: results on standard output, the rest on standard error, one JSON document on failure too, questions on a terminal."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sandbox_process import ROTATOR, Sandbox
+
+
+def bare(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run((*ROTATOR, *arguments), capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
+
+
+def typed(command: tuple[str, ...], answers: dict[str, str]) -> tuple[int, str]:
+    """Run on a terminal of its own, answering what is asked."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp(command[0], command)
+    said = ""
+    waiting = dict(answers)
+    while True:
+        ready, _, _ = select.select([terminal], [], [], 60)
+        assert ready, said
+        try:
+            data = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not data:
+            break
+        said += data.decode()
+        for question, answer in list(waiting.items()):
+            if question in said:
+                os.write(terminal, (answer + "\n").encode())
+                del waiting[question]
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), said
+
+
+def test_the_version_is_quick_and_alone() -> None:
+    code = "import sys; sys.argv = ['rotator', '--version']; import rotator.__main__ as m; m.main(); print(len([n for n in sys.modules if n.startswith('rotator')]), 'typer' in sys.modules)"
+    said = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True).stdout.split("\n")
+    assert said[0].startswith("rotator 0.")
+    assert said[1] == "3 False"
+
+
+def test_due_imports_nothing_heavy(portal: Sandbox) -> None:
+    code = (
+        "import sys\nfrom rotator.cli.app import run\n"
+        f"status = run(['--config', {str(portal.config)!r}, 'due'])\n"
+        "heavy = {'requests', 'keyring', 'jwt', 'cryptography.x509', 'pydantic', 'aiohttp', 'rich', 'filelock'} & set(sys.modules)\n"
+        "print(status, sorted(heavy))"
+    )
+    said = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "1 []"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(("bogus",), 2), (("rotate", "--bogus"), 2), (("token",), 2), (("due", "--bogus"), 255), (("status",), 78), (("due",), 255), (("rotate", "--now"), 78)],
+)
+def test_errors_have_their_form_and_status(arguments: tuple[str, ...], status: int) -> None:
+    ended = bare(*arguments)
+    assert ended.returncode == status
+    assert ended.stdout == ""
+    lines = ended.stderr.splitlines()
+    assert lines[0].startswith("rotator: error: ")
+    assert lines[1].startswith("rotator: hint: ")
+
+
+def test_json_on_failure_too(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text("[keyring]\nbackend = 'x'\n")
+    ended = bare("--config", str(tmp_path / "r.toml"), "status", "--json")
+    told = json.loads(ended.stdout)
+    assert (ended.returncode, told["schema"], told["command"], told["exit"], told["results"]) == (78, 1, "status", 78, [])
+    assert len(told["errors"]) >= 3
+
+
+def test_a_server_that_is_down_is_one_failed_result(portal: Sandbox) -> None:
+    portal.process.terminate()
+    portal.process.wait(10)
+    ended = portal.rotator("status", "--json")
+    assert (ended.status, ended.result["outcome"], ended.result["reason"]) == (1, "failed", "ServerUnreachable")
+    assert portal.rotator("due").status == 1
+    assert portal.rotator("rotate", "--now").status == 1
+    assert portal.rotator("token", "portal", "--user", r"A\b").status == 0
+
+
+def test_json_results_have_the_agreed_keys(portal: Sandbox) -> None:
+    told = portal.rotator("verify", "--json").json
+    assert set(told) == {"schema", "command", "exit", "results", "errors"}
+    result = told["results"][0]
+    assert {"site", "name", "proxy_id", "outcome", "reason", "kid", "fingerprint", "proxies"} <= set(result)
+    assert len(result["fingerprint"]) == 64
+    assert {check["result"] for check in result["proxies"]} == {"passed"}
+    assert {check["check"] for check in result["proxies"]} == {"current", "stranger", "expired", "no-token"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--user", "alice"), "names no user directory"),
+        (("--user", r"A\b", "--ttl", "1h"), "longer than max_token_ttl"),
+        (("--user", r"A\b", "--ttl", "soon"), "is not a duration"),
+        (("--user", r"A\b", "--claim", "exp=1"), "cannot set 'exp'"),
+        (("--user", r"A\b", "--claim", "userId=x"), "cannot set 'userId'"),
+        (("--user", r"A\b", "--claim", "nonsense"), "NAME=VALUE"),
+    ],
+)
+def test_tokens_that_are_not_signed(portal: Sandbox, arguments: tuple[str, ...], said: str) -> None:
+    ended = portal.rotator("token", "portal", *arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert said in ended.err
+
+
+def test_tokens_say_what_was_asked(portal: Sandbox) -> None:
+    import jwt
+
+    told = portal.rotator("token", "portal", "--user", r"CORP\alice", "--ttl", "90s", "--claim", "groups=a", "--claim", "groups=b", "--claim", "team=x", "--json").result
+    public = portal.rotator("keys", "export", "portal").out
+    claims = jwt.decode(told["token"], public[: public.index("-----BEGIN CERT")], ["RS256"])
+    assert (claims["userId"], claims["userDirectory"], claims["groups"], claims["team"]) == ("alice", "CORP", ["a", "b"], "x")
+    assert claims["exp"] - claims["iat"] == 90
+    assert jwt.get_unverified_header(told["token"])["kid"] == told["kid"]
+    assert told["url"] == f"{portal.ready['proxies'][0]['url']}/portal/"
+    jwks = json.loads(portal.rotator("keys", "export", "portal", "--format", "jwks").out)
+    assert jwks["keys"][0]["kid"] == told["kid"]
+    jwt.decode(told["token"], jwt.PyJWKSet.from_dict(jwks).keys[0].key, ["RS256"])
+
+
+def test_a_person_is_shown_what_is_cut_and_asked(portal: Sandbox) -> None:
+    command = (*ROTATOR, "--config", str(portal.config), "rotate", "--now")
+    status, said = typed(command, {"Go on?": "n"})
+    assert status == 3
+    assert "localhost (0 sessions)" in said
+    status, said = typed(command, {"Go on?": "y"})
+    assert status == 0, said
+    assert "making a 2048-bit RSA key" in said
+
+
+def test_a_person_confirms_a_lost_key_by_its_fingerprint(portal: Sandbox) -> None:
+    shown = portal.rotator("keys", "list", "--json").result["fingerprint"][:12]
+    portal.rotator("release", "portal")
+    command = (*ROTATOR, "--config", str(portal.config), "adopt", "portal", "--replace-key")
+    assert typed(command, {"Type the fingerprint": "wrong"})[0] == 2
+    status, said = typed(command, {"Type the fingerprint": shown, "Go on?": "y"})
+    assert status == 0, said
+
+
+def test_only_one_rotator_at_a_time(portal: Sandbox) -> None:
+    portal.fault("slow=3@qrs:GET#1")
+    first = subprocess.Popen((*ROTATOR, "--config", str(portal.config), "rotate", "--now"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    owner = next(iter((portal.folder / "state" / "locks").glob("site*.owner")))
+    while str(first.pid) not in owner.read_text():
+        assert first.poll() is None
+    second = portal.rotator("rotate", "--now", "--json")
+    assert (second.status, second.result["reason"]) == (3, "LockHeld")
+    assert f"process {first.pid}" in second.err
+    assert first.communicate(timeout=60) and first.returncode == 0
+
+
+def test_the_wrong_keyring_is_refused(portal: Sandbox) -> None:
+    import shutil
+
+    shutil.move(portal.folder / "keys", portal.folder / "other-keys")
+    assert portal.rotator("status").status == 4
+    (portal.folder / "state" / "installation").write_text("0" * 32)
+    shutil.rmtree(portal.folder / "keys")
+    shutil.move(portal.folder / "other-keys", portal.folder / "keys")
+    ended = portal.rotator("rotate", "--now")
+    assert ended.status == 78
+    assert "different installations" in ended.err
+
+
+def test_a_lost_state_directory_loses_no_key(portal: Sandbox) -> None:
+    import shutil
+
+    shutil.rmtree(portal.folder / "state")
+    assert portal.rotator("rotate", "--now").status == 0
+
+
+def test_the_keyring_taken_away(portal: Sandbox) -> None:
+    (portal.folder / "master.key").unlink()
+    assert portal.rotator("due").status == 255
+    ended = portal.rotator("rotate", "--now")
+    assert ended.status == 1
+    assert "master.key" in ended.err
