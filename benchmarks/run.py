@@ -34,11 +34,11 @@ class Run:
     memory: float
 
 
-def timed(command: Sequence[str], expected: int = 0, **environment: str) -> Run:
+def timed(command: Sequence[str], environment: dict[str, str] | None = None, expected: int = 0) -> Run:
     """Run a command to its end, as a whole process."""
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env={**os.environ, **environment}
+        command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})}
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
@@ -51,7 +51,7 @@ def timed(command: Sequence[str], expected: int = 0, **environment: str) -> Run:
 def control(folder: Path, method: str, path: str) -> Any:  # noqa: ANN401 - JSON
     """Ask the sandbox."""
     told = json.loads((folder / "control.json").read_text())
-    request = urllib.request.Request(  # noqa: S310 - http on loopback
+    request = urllib.request.Request(
         f"http://127.0.0.1:{told['port']}{path}", method=method, headers={"Authorization": f"Bearer {told['token']}"}
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
@@ -61,7 +61,7 @@ def control(folder: Path, method: str, path: str) -> Any:  # noqa: ANN401 - JSON
 def start_up(command: Sequence[str], expected: int, environment: dict[str, str]) -> tuple[float, float]:
     """Median seconds of a command and of `python -c pass`, in alternation."""
     pairs = [
-        (timed(command, expected, **environment).seconds, timed((sys.executable, "-c", "pass")).seconds)
+        (timed(command, environment, expected).seconds, timed((sys.executable, "-c", "pass")).seconds)
         for _ in range(STARTS)
     ]
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
@@ -73,15 +73,15 @@ def measured(ready: dict[str, Any], folder: Path, pairs: int) -> int:
     text = config.read_text().replace('every = "30d"', f'every = "30d"\nkey_bits = {KEY_BITS}')
     config.write_text(f'{text}\n[proxy.script]\nsite = "sandbox"\nprefix = "script"\n')
     environment = {"ROTATOR_CONFIG": str(config)}
-    timed((ROTATOR, "create-proxy", "--yes"), **environment)
+    timed((ROTATOR, "create-proxy", "--yes"), environment)
     rotate = (ROTATOR, "rotate", "portal", "--now", "--yes")
     proxy = ready["proxies"][0]["url"]
     script = (str(HERE / "baseline.sh"), str(folder), ready["qrs"], proxy, "script", str(KEY_BITS))
     timed(script)
     control(folder, "DELETE", "/requests")
-    timed(rotate, **environment)
+    timed(rotate, environment)
     requests = len(control(folder, "GET", "/requests"))
-    runs = [(timed(rotate, **environment), timed(script)) for _ in range(pairs)]
+    runs = [(timed(rotate, environment), timed(script)) for _ in range(pairs)]
     ours, theirs = (statistics.median(run[side].seconds for run in runs) for side in (0, 1))
     memory = max(run[0].memory for run in runs)
     version, base = start_up((ROTATOR, "--version"), 0, environment)

@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+
 pytest_plugins = ["sandbox_process", "secret_service"]
 
-TRAPS = ("PROXY", "CA_BUNDLE", "SSL_CERT", "SSLKEYLOG", "NETRC", "KEYRING", "ROTATOR_", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY")
+TRAPS = (
+    "PROXY",
+    "CA_BUNDLE",
+    "SSL_CERT",
+    "SSLKEYLOG",
+    "NETRC",
+    "KEYRING",
+    "ROTATOR_",
+    "CREDENTIALS_DIRECTORY",
+    "STATE_DIRECTORY",
+)
 
 settings.register_profile("default", deadline=None, print_blob=True, max_examples=60)
 settings.load_profile("default")

@@ -38,7 +38,7 @@ class Scripted:
                 outer.seen.append((self.path, dict(self.headers)))
                 script(self)
 
-            do_PUT = do_POST = do_DELETE = do_GET
+            do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the standard library's names
 
             def log_message(self, *_: object) -> None:
                 return

@@ -28,7 +28,18 @@ def key(
     sent: bool = True,
 ) -> KeyVersion:
     fingerprint = Fingerprint(letter * 64)
-    return KeyVersion(f"item-{letter}", fingerprint, f"kid-{letter}", 3072, stage, created, created, Digest(letter * 64), not_after, sent)
+    return KeyVersion(
+        f"item-{letter}",
+        fingerprint,
+        f"kid-{letter}",
+        3072,
+        stage,
+        created,
+        created,
+        Digest(letter * 64),
+        not_after,
+        sent,
+    )
 
 
 def ring(*keys: KeyVersion) -> Ring:

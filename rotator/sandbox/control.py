@@ -51,7 +51,8 @@ class Control:
             case "DELETE", "/requests":
                 site.log.entries.clear()
             case "POST", "/faults":
-                site.faults.add(str(body))
+                if site.faults.add(str(body)).kind == "refuse":
+                    site.begin_refusing()
             case "DELETE", "/faults":
                 site.faults.all.clear()
             case "POST", "/unknowns":

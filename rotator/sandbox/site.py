@@ -14,7 +14,7 @@ from rotator.sandbox import answers, configuration
 from rotator.sandbox.certificates import Authority, Pair, write_client, write_private
 from rotator.sandbox.clock import Clock
 from rotator.sandbox.control import Control
-from rotator.sandbox.faults import Faults
+from rotator.sandbox.faults import Fault, Faults
 from rotator.sandbox.listener import Handler, Listener, Log
 from rotator.sandbox.proxy import Proxy
 from rotator.sandbox.qps import Qps
@@ -64,6 +64,7 @@ class SandboxSite:
         self._rights = Rights(self.repository)
         self._qrs = Qrs(self.repository, self._rights)
         self._listeners: list[Listener] = []
+        self._refusing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> dict[str, object]:
         """Listen everywhere, write the folder. Returns what the ready line says."""
@@ -132,18 +133,26 @@ class SandboxSite:
             return answers.text("", 404)
         return await self._qrs.answer(request, caller, request.path)
 
-    async def refuse(self) -> None:
-        """Close the ports that standing faults refuse, for as long as they say."""
-        for fault in [fault for fault in self.faults.all if fault.kind == "refuse"]:
-            closed = [item for item in self._listeners if fault.service in ("*", item.service, item.host)]
-            for listener in closed:
-                await listener.close(cut=True)
-            await asyncio.sleep(float(fault.arg))
-            for listener in closed:
-                await listener.open()
+    def begin_refusing(self) -> None:
+        """Close the ports that standing faults refuse, each for as long as its fault says."""
+        for fault in [item for item in self.faults.all if item.kind == "refuse"]:
+            self.faults.all.remove(fault)
+            task = asyncio.ensure_future(self._refused(fault))
+            self._refusing.add(task)
+            task.add_done_callback(self._refusing.discard)
+
+    async def _refused(self, fault: Fault) -> None:
+        closed = [item for item in self._listeners if fault.service in ("*", item.service, item.host)]
+        for listener in closed:
+            await listener.close(cut=True)
+        await asyncio.sleep(float(fault.arg))
+        for listener in closed:
+            await listener.open()
 
     async def close(self) -> None:
         """End every connection."""
+        for task in self._refusing:
+            task.cancel()
         for listener in self._listeners:
             await listener.close(cut=True)
 
@@ -157,9 +166,8 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     print(json.dumps(ready), flush=True)  # noqa: T201 - the ready line
-    refusing = asyncio.ensure_future(site.refuse())
+    site.begin_refusing()
     await stop.wait()
-    refusing.cancel()
     await control.cleanup()
     await site.close()
 

@@ -48,7 +48,11 @@ window = ["SUN 02:00-05:00 Europe/Stockholm"]
 
 MISTAKES = [
     # what is replaced, by what, what the message says
-    ('backend = "sealed-file"', 'backend = "vault"', 'keyring.backend must be "secret-service", "windows", "macos" or "sealed-file", not "vault"'),
+    (
+        'backend = "sealed-file"',
+        'backend = "vault"',
+        'keyring.backend must be "secret-service", "windows", "macos" or "sealed-file", not "vault"',
+    ),
     ('backend = "sealed-file"', "", "keyring.backend is missing"),
     ('backend = "sealed-file"', 'backend = "secret-service"', 'keyring.path belongs to backend = "sealed-file" alone'),
     ('path = "keys"', "", 'keyring.path is missing: backend = "sealed-file" needs it'),
@@ -69,14 +73,30 @@ MISTAKES = [
     ('auth = "certificate"', 'auth = "kerberos"', 'site.prod.auth must be "certificate" or "jwt", not "kerberos"'),
     ('auth = "certificate"', 'auth = "jwt"', 'site.prod.jwt is missing: auth = "jwt" needs url and user'),
     ('auth = "certificate"', 'auth = "certificate"\nverify = false', "site.prod.verify is not known"),
-    ('auth = "certificate"', 'auth = "certificate"\nserver_name = "https://x"', "site.prod.server_name must be a host name"),
+    (
+        'auth = "certificate"',
+        'auth = "certificate"\nserver_name = "https://x"',
+        "site.prod.server_name must be a host name",
+    ),
     ('cert = "client.pem"\nkey = "client_key.pem"', "", "site.prod.certificate names no certificate"),
     ('key = "client_key.pem"', "", "site.prod.certificate.key is missing: cert needs it"),
     ('cert = "client.pem"', "", "site.prod.certificate.cert is missing: key needs it"),
-    ('cert = "client.pem"', 'cert = "client.pem"\npfx = "client.pfx"', "site.prod.certificate has both pfx and cert/key"),
-    ('cert = "client.pem"', 'cert = "client.pem"\npassword = "secret"', "site.prod.certificate.password must say where the secret is"),
+    (
+        'cert = "client.pem"',
+        'cert = "client.pem"\npfx = "client.pfx"',
+        "site.prod.certificate has both pfx and cert/key",
+    ),
+    (
+        'cert = "client.pem"',
+        'cert = "client.pem"\npassword = "secret"',
+        "site.prod.certificate.password must say where the secret is",
+    ),
     (r"'INTERNAL\sa_api'", '"sa_api"', "site.prod.certificate.user must name directory and user"),
-    ('connect = "10.0.0.5:8443"', 'connect = "10.0.0.5"', 'site.prod.probe."rim1.example.com".connect must be host:port'),
+    (
+        'connect = "10.0.0.5:8443"',
+        'connect = "10.0.0.5"',
+        'site.prod.probe."rim1.example.com".connect must be host:port',
+    ),
     ("skip = true", 'skip = "true"', 'site.prod.probe."rim3.example.com".skip must be true or false, not a string'),
     ("{ skip = true }", '{ skip = true, host = "x" }', "both skips the proxy and says how it is reached"),
     ('"https://rim2.internal"', "8443", 'site.prod.probe."rim2.example.com" must be a URL, or a table'),
@@ -87,49 +107,133 @@ MISTAKES = [
     ('prefix = "portal"', 'prefix = "Portal"', 'proxy.portal.prefix must be in lower case, as "portal"'),
     ('prefix = "portal"', 'prefix = "a/b"', "proxy.portal.prefix must hold only a-z"),
     ('prefix = "portal"', 'prefix = "hub"', 'proxy.portal.prefix = "hub" is reserved by Qlik'),
-    ('prefix = "portal"', 'prefix = "portal"\nsession_cookie = "X Qlik"', "proxy.portal.session_cookie must be a cookie name"),
+    (
+        'prefix = "portal"',
+        'prefix = "portal"\nsession_cookie = "X Qlik"',
+        "proxy.portal.session_cookie must be a cookie name",
+    ),
     ('user_id_claim = "userId"', 'user_id_claim = "sub"', 'proxy.portal.user_id_claim = "sub" is a registered claim'),
-    ('user_id_claim = "userId"', 'user_id_claim = "userDirectory"', "proxy.portal.user_directory_claim = \"userDirectory\" is the user_id_claim too"),
-    ('user_id_claim = "userId"', 'user_id_claim = "[x"', "proxy.portal.user_id_claim must be a claim name, or a constant in brackets"),
-    ('"userDirectory"', "\"[CORP]\"\ntest_user = 'OTHER\\probe'", 'proxy.portal.test_user must have the directory "CORP"'),
-    ('prefix = "portal"', 'prefix = "portal"\nattributes = [{ claim = "g" }]', "proxy.portal.attributes [0] has no sense"),
-    ('prefix = "portal"', 'prefix = "portal"\nattributes = [{ claim = "g", sense = "g", must = true }]', '[0] knows claim, sense and mandatory, not "must"'),
-    ('prefix = "portal"', 'prefix = "portal"\nattributes = [{ claim = "g", sense = "g", mandatory = true }]', 'proxy.portal.test_claims must hold "g"'),
+    (
+        'user_id_claim = "userId"',
+        'user_id_claim = "userDirectory"',
+        'proxy.portal.user_directory_claim = "userDirectory" is the user_id_claim too',
+    ),
+    (
+        'user_id_claim = "userId"',
+        'user_id_claim = "[x"',
+        "proxy.portal.user_id_claim must be a claim name, or a constant in brackets",
+    ),
+    (
+        '"userDirectory"',
+        "\"[CORP]\"\ntest_user = 'OTHER\\probe'",
+        'proxy.portal.test_user must have the directory "CORP"',
+    ),
+    (
+        'prefix = "portal"',
+        'prefix = "portal"\nattributes = [{ claim = "g" }]',
+        "proxy.portal.attributes [0] has no sense",
+    ),
+    (
+        'prefix = "portal"',
+        'prefix = "portal"\nattributes = [{ claim = "g", sense = "g", must = true }]',
+        '[0] knows claim, sense and mandatory, not "must"',
+    ),
+    (
+        'prefix = "portal"',
+        'prefix = "portal"\nattributes = [{ claim = "g", sense = "g", mandatory = true }]',
+        'proxy.portal.test_claims must hold "g"',
+    ),
     ('prefix = "portal"', 'prefix = "portal"\ntest_claims = { exp = 1 }', 'proxy.portal.test_claims cannot set "exp"'),
-    ('prefix = "portal"', 'prefix = "portal"\nhost_allow_list = ["https://x"]', "proxy.portal.host_allow_list [0] must be a host name"),
-    ('prefix = "portal"', 'prefix = "portal"\nhost_allow_list = "x"', 'proxy.portal.host_allow_list must be an array'),
+    (
+        'prefix = "portal"',
+        'prefix = "portal"\nhost_allow_list = ["https://x"]',
+        "proxy.portal.host_allow_list [0] must be a host name",
+    ),
+    ('prefix = "portal"', 'prefix = "portal"\nhost_allow_list = "x"', "proxy.portal.host_allow_list must be an array"),
     ('prefix = "portal"', 'prefix = "portal"\nadditional_response_headers = ["nonsense"]', "[0] must be a header"),
     ('prefix = "portal"', 'prefix = "portal"\nproxies = []', "proxy.portal.proxies must name at least one host"),
     ('prefix = "portal"', 'prefix = "portal"\nsession_inactivity_timeout = "90s"', "must be whole minutes"),
-    ('prefix = "portal"', 'prefix = "portal"\nsession_inactivity_timeout = 30', "proxy.portal.session_inactivity_timeout must be a duration"),
+    (
+        'prefix = "portal"',
+        'prefix = "portal"\nsession_inactivity_timeout = 30',
+        "proxy.portal.session_inactivity_timeout must be a duration",
+    ),
     ('prefix = "portal"', 'prefix = "portal"\nconsumers = "hook"', "proxy.portal.hook is missing"),
-    ('prefix = "portal"', 'prefix = "portal"\nhook = "/bin/true"', 'proxy.portal.hook belongs to consumers = "hook" alone'),
-    ('prefix = "portal"', 'prefix = "portal"\nmax_token_ttl = "90d"', "proxy.portal.max_token_ttl must be from 1m to 1d"),
+    (
+        'prefix = "portal"',
+        'prefix = "portal"\nhook = "/bin/true"',
+        'proxy.portal.hook belongs to consumers = "hook" alone',
+    ),
+    (
+        'prefix = "portal"',
+        'prefix = "portal"\nmax_token_ttl = "90d"',
+        "proxy.portal.max_token_ttl must be from 1m to 1d",
+    ),
     ('prefix = "portal"', 'prefix = "portal"\nsite_name = 1', "proxy.portal.site_name is not known"),
-    ('every = "30d"', 'every = "30 days"', 'proxy.portal.rotation.every must be a duration as "30m", "24h" or "30d", not "30 days"'),
+    (
+        'every = "30d"',
+        'every = "30 days"',
+        'proxy.portal.rotation.every must be a duration as "30m", "24h" or "30d", not "30 days"',
+    ),
     ('every = "30d"', 'every = "5m"', "proxy.portal.rotation.every must be from 1h to 3650d"),
     ('every = "30d"', 'every = "30d"\ncron = "0 3 * * SUN"', "proxy.portal.rotation has both every and cron"),
     ('every = "30d"', 'cron = "whenever"', "proxy.portal.rotation.cron must be five cron fields"),
-    ('every = "30d"', 'every = "400d"\ncertificate_days = 100', "proxy.portal.rotation.certificate_days = 100 is too short"),
-    ('every = "30d"', 'key_bits = 1024', "proxy.portal.rotation.key_bits must be 2048, 3072 or 4096, not 1024"),
-    ('every = "30d"', 'algorithm = "ES256"', 'proxy.portal.rotation.algorithm must be "RS256", "RS384" or "RS512", not "ES256"'),
+    (
+        'every = "30d"',
+        'every = "400d"\ncertificate_days = 100',
+        "proxy.portal.rotation.certificate_days = 100 is too short",
+    ),
+    ('every = "30d"', "key_bits = 1024", "proxy.portal.rotation.key_bits must be 2048, 3072 or 4096, not 1024"),
+    (
+        'every = "30d"',
+        'algorithm = "ES256"',
+        'proxy.portal.rotation.algorithm must be "RS256", "RS384" or "RS512", not "ES256"',
+    ),
     ('every = "30d"', 'strategy = "alternate"', 'proxy.portal.rotation.strategy = "alternate" is not built yet'),
     ('every = "30d"', 'overlap = "24h"', "proxy.portal.rotation.overlap belongs to something that is not built yet"),
-    ('every = "30d"', "max_sessions = 0", "proxy.portal.rotation.max_sessions belongs to something that is not built yet"),
-    ('every = "30d"', "certificate_days = true", "proxy.portal.rotation.certificate_days must be a whole number, not a boolean"),
-    ('every = "30d"', "certificate_days = 1.5", "proxy.portal.rotation.certificate_days must be a whole number, not a float"),
+    (
+        'every = "30d"',
+        "max_sessions = 0",
+        "proxy.portal.rotation.max_sessions belongs to something that is not built yet",
+    ),
+    (
+        'every = "30d"',
+        "certificate_days = true",
+        "proxy.portal.rotation.certificate_days must be a whole number, not a boolean",
+    ),
+    (
+        'every = "30d"',
+        "certificate_days = 1.5",
+        "proxy.portal.rotation.certificate_days must be a whole number, not a float",
+    ),
     ('every = "30d"', 'settle_timeout = "1s"', "proxy.portal.rotation.settle_timeout must be from 10s to 30m"),
     ("SUN 02:00", "SOL 02:00", '[0] has no day "SOL"'),
     ("Europe/Stockholm", "Mars/Olympus", '[0] has no time zone "Mars/Olympus"'),
-    ("02:00-05:00", "02:00-02:01", "proxy.portal.rotation.window has a window of 1m, shorter than twice settle_timeout"),
+    (
+        "02:00-05:00",
+        "02:00-02:01",
+        "proxy.portal.rotation.window has a window of 1m, shorter than twice settle_timeout",
+    ),
     ("02:00-05:00", "25:00-05:00", "[0] has no time 25:00"),
     ("02:00-05:00", "02:00-02:00", "[0] opens and closes at 02:00"),
     ('["SUN 02:00-05:00 Europe/Stockholm"]', '["any", "SUN 02:00-05:00 UTC"]', '[0] = "any" stands alone'),
     ('["SUN 02:00-05:00 Europe/Stockholm"]', "[]", "proxy.portal.rotation.window must name a window"),
     ('["SUN 02:00-05:00 Europe/Stockholm"]', '["sometimes"]', "[0] must be DAYS HH:MM-HH:MM ZONE"),
-    ("[proxy.portal.rotation]", '[proxy.other]\nsite = "prod"\nprefix = "portal"\n[proxy.portal.rotation]', 'proxy.other.prefix = "portal" is that of proxy.portal too'),
-    ("[proxy.portal.rotation]", '[proxy.other]\nsite = "prod"\nprefix = "o"\ndescription = "Portal"\n[proxy.portal.rotation]', 'proxy.other.description = "Portal" is that of proxy.portal too'),
-    ("[proxy.portal.rotation]", '[proxy.other]\nsite = "prod"\nprefix = "o"\nsession_cookie = "x-qlik-session-PORTAL"\n[proxy.portal.rotation]', "proxy.other.session_cookie"),
+    (
+        "[proxy.portal.rotation]",
+        '[proxy.other]\nsite = "prod"\nprefix = "portal"\n[proxy.portal.rotation]',
+        'proxy.other.prefix = "portal" is that of proxy.portal too',
+    ),
+    (
+        "[proxy.portal.rotation]",
+        '[proxy.other]\nsite = "prod"\nprefix = "o"\ndescription = "Portal"\n[proxy.portal.rotation]',
+        'proxy.other.description = "Portal" is that of proxy.portal too',
+    ),
+    (
+        "[proxy.portal.rotation]",
+        '[proxy.other]\nsite = "prod"\nprefix = "o"\nsession_cookie = "x-qlik-session-PORTAL"\n[proxy.portal.rotation]',
+        "proxy.other.session_cookie",
+    ),
     ("[proxy.portal]", '[proxy."a b"]', 'proxy."a b" must be named with letters'),
 ]
 
@@ -152,8 +256,10 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, old: str, new: str, sa
 
 
 def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
-    found = problems(tmp_path, GOOD.replace('prefix = "portal"', 'prefix = "Hub"').replace('every = "30d"', "every = 30"))
-    lines = {number: line for number, line in enumerate(GOOD.splitlines(), start=1)}
+    found = problems(
+        tmp_path, GOOD.replace('prefix = "portal"', 'prefix = "Hub"').replace('every = "30d"', "every = 30")
+    )
+    lines = dict(enumerate(GOOD.splitlines(), start=1))
     prefix = next(number for number, line in lines.items() if line.startswith("prefix"))
     every = next(number for number, line in lines.items() if line.startswith("every"))
     assert [problem.split(": ")[0].rpartition(":")[2] for problem in found] == [str(prefix), str(every)]
@@ -161,7 +267,12 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("[proxy", "not TOML"), ("", "keyring is missing"), ("keyring = 3", "keyring must be a table"), ("[site]\n[proxy]\n", "site has no table")],
+    [
+        ("[proxy", "not TOML"),
+        ("", "keyring is missing"),
+        ("keyring = 3", "keyring must be a table"),
+        ("[site]\n[proxy]\n", "site has no table"),
+    ],
 )
 def test_what_is_no_configuration_at_all(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "rotator.toml"
@@ -188,7 +299,11 @@ def test_a_good_file_means_what_it_says(tmp_path: Path) -> None:
     assert config.state == tmp_path / "state"
     assert config.sites["prod"].probe["rim3.example.com"].skip
     assert config.sites["prod"].probe["rim2.example.com"].connect == ("rim2.internal", 443)
-    assert (spec.session_cookie, spec.description, str(spec.test_user)) == ("X-Qlik-Session-portal", "portal", r"ROTATOR\probe")
+    assert (spec.session_cookie, spec.description, str(spec.test_user)) == (
+        "X-Qlik-Session-portal",
+        "portal",
+        r"ROTATOR\probe",
+    )
     assert "description" not in spec.named
     assert not isinstance(spec.rotation.windows, AnyTime)
 
@@ -204,7 +319,7 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     assert find(Path("given"), {"ROTATOR_CONFIG": "other"}) == Path("given")
     assert find(None, {"ROTATOR_CONFIG": "other"}) == Path("other")
     user = tmp_path / "rotator" / "rotator.toml"
-    with pytest.raises(ConfigError, match="/etc/rotator/rotator.toml"):
+    with pytest.raises(ConfigError, match="/etc/rotator"):
         find(None, {"XDG_CONFIG_HOME": str(tmp_path)})
     user.parent.mkdir()
     user.touch()
@@ -224,13 +339,35 @@ def test_durations_are_what_they_say(number: int, unit: str) -> None:
     assert found.total_seconds() == number * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
 
 
-JSON = st.recursive(st.booleans() | st.integers(-9, 9) | st.text("ab[]:/'é", max_size=6), lambda inner: st.lists(inner, max_size=3), max_leaves=6)
-KEYS = st.sampled_from(["backend", "path", "qrs", "auth", "prefix", "site", "window", "every", "attributes", "user", "connect", "zzz"])
+JSON = st.recursive(
+    st.booleans() | st.integers(-9, 9) | st.text("ab[]:/'é", max_size=6),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(
+    ["backend", "path", "qrs", "auth", "prefix", "site", "window", "every", "attributes", "user", "connect", "zzz"]
+)
 
 
-@given(key=KEYS, value=JSON, table=st.sampled_from(["keyring", "state", "site.prod", "site.prod.certificate", "proxy.portal", "proxy.portal.rotation", "site.prod.probe"]))
+@given(
+    key=KEYS,
+    value=JSON,
+    table=st.sampled_from(
+        [
+            "keyring",
+            "state",
+            "site.prod",
+            "site.prod.certificate",
+            "proxy.portal",
+            "proxy.portal.rotation",
+            "site.prod.probe",
+        ]
+    ),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_stands_in_the_file_nothing_but_a_configuration_error_comes_out(tmp_path: Path, key: str, value: object, table: str) -> None:
+def test_whatever_stands_in_the_file_nothing_but_a_configuration_error_comes_out(
+    tmp_path: Path, key: str, value: object, table: str
+) -> None:
     import json
 
     lines = [line for line in GOOD.splitlines() if not line.startswith(f"{key} =")]

@@ -56,7 +56,16 @@ def test_the_example_is_a_configuration_and_holds_every_key() -> None:
     assert config.sites["prod"].probe["rim3.example.com"].skip
     text = example.read_text()
     page = (ROOT / "docs" / "configuration.md").read_text()
-    for keys in (tables.KEYRING, tables.STATE, tables.SITE, tables.CERTIFICATE, tables.JWT, tables.PROBE, tables.PROXY, tables.ROTATION):
+    for keys in (
+        tables.KEYRING,
+        tables.STATE,
+        tables.SITE,
+        tables.CERTIFICATE,
+        tables.JWT,
+        tables.PROBE,
+        tables.PROXY,
+        tables.ROTATION,
+    ):
         for name, key in keys.items():
             assert f"`{name}`" in page, name
             assert key.later or re.search(rf"(^|[#{{,] ?){name} = ", text, re.MULTILINE), name
@@ -93,7 +102,11 @@ def test_every_command_is_in_the_changelog() -> None:
 
 def test_every_dependency_has_its_line() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["sandbox"], *project["dependency-groups"]["dev"]]
+    wanted = [
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["sandbox"],
+        *project["dependency-groups"]["dev"],
+    ]
     names = [re.split(r"[<>=; ]", item)[0] for item in wanted]
     record = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text()
     lock = (ROOT / "requirements.lock").read_text()
@@ -107,7 +120,20 @@ def test_the_wheel_holds_what_it_must(tmp_path: Path) -> None:
     import zipfile
 
     subprocess.run(
-        (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)), check=True, capture_output=True
+        (
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            str(tmp_path),
+            str(ROOT),
+        ),
+        check=True,
+        capture_output=True,
     )
     (wheel,) = tmp_path.glob("rotator-*.whl")
     names = zipfile.ZipFile(wheel).namelist()

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from values import NOW, key, ring
 
-from rotator.errors import ConfigError, InstallationMismatch, KeyNotFound, KeyStoreCorrupt, KeyStoreError, LockHeld, SecretUnavailable
+from rotator.errors import (
+    ConfigError,
+    InstallationMismatch,
+    KeyNotFound,
+    KeyStoreCorrupt,
+    KeyStoreError,
+    LockHeld,
+    SecretUnavailable,
+)
 from rotator.keys import PrivateKey, digest, inspect_certificate
 from rotator.keystore import registry
 from rotator.keystore.codec import decode, encode
@@ -134,7 +142,17 @@ RINGS = st.builds(
     st.integers(0, 9),
     st.none() | st.text(max_size=9),
     st.lists(VERSIONS, max_size=4).map(tuple),
-    st.none() | st.builds(Intent, HEX, st.sampled_from(IntentKind), TIMES, st.none() | HEX.map(Fingerprint), st.none() | HEX.map(Digest), HEX.map(Fingerprint), st.booleans()),
+    st.none()
+    | st.builds(
+        Intent,
+        HEX,
+        st.sampled_from(IntentKind),
+        TIMES,
+        st.none() | HEX.map(Fingerprint),
+        st.none() | HEX.map(Digest),
+        HEX.map(Fingerprint),
+        st.booleans(),
+    ),
     st.none() | st.builds(Delivery, HEX, HEX.map(Fingerprint), TIMES, st.integers(0, 9)),
     st.none() | st.builds(Baseline, st.frozensets(HEX), st.frozensets(HEX), st.frozensets(HEX)),
 )
@@ -182,14 +200,22 @@ def test_a_site_is_found_by_its_name_or_its_address(store: SealedFiles) -> None:
 
 def test_half_is_enough_and_two_wholes_must_agree(tmp_path: Path) -> None:
     assert directory.agreed(None, None, tmp_path) is None
-    assert directory.agreed("a", None, tmp_path) == directory.agreed(None, "a", tmp_path) == directory.agreed("a", "a", tmp_path) == "a"
+    assert (
+        directory.agreed("a", None, tmp_path)
+        == directory.agreed(None, "a", tmp_path)
+        == directory.agreed("a", "a", tmp_path)
+        == "a"
+    )
     with pytest.raises(InstallationMismatch) as caught:
         directory.agreed("a", "b", tmp_path)
     assert caught.value.exit_status == 78
 
 
 def test_a_lock_names_its_owner(tmp_path: Path) -> None:
-    with lock.held(tmp_path, "site x", "rotate", NOW), pytest.raises(LockHeld, match="rotate of .* since 2026-11-24 12:00:00 UTC"):
+    with (
+        lock.held(tmp_path, "site x", "rotate", NOW),
+        pytest.raises(LockHeld, match=r"rotate of .* since 2026-11-24 12:00:00 UTC"),
+    ):
         with lock.held(tmp_path, "site x", "verify", NOW):
             raise AssertionError
     with lock.held(tmp_path, "site x", "verify", NOW):
@@ -247,7 +273,14 @@ def test_a_certificate_is_what_qlik_takes(tmp_path: Path) -> None:
     assert (info.not_after - NOW).days == 1825
 
 
-@pytest.mark.parametrize("wrap", [lambda text: "Bag Attributes\n" + text, lambda text: text.replace("\n", " "), lambda text: text.replace("\n", "\r\n")])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda text: "Bag Attributes\n" + text,
+        lambda text: text.replace("\n", " "),
+        lambda text: text.replace("\n", "\r\n"),
+    ],
+)
 def test_certificates_are_read_as_tools_paste_them(wrap: object) -> None:
     assert callable(wrap)
     info = inspect_certificate(wrap(PRIVATE.certificate("x", 10, NOW)))

@@ -29,7 +29,7 @@ KEY = bytes(range(32))
 
 
 def sealed_keyring(folder: Path) -> SealedFileKeyring:
-    made = SealedFileKeyring()
+    made = SealedFileKeyring()  # type: ignore[no-untyped-call]
     made.folder, made.master_key = folder, KEY
     return made
 
@@ -341,7 +341,9 @@ def test_a_full_disk_leaves_the_old_text(tmp_path: Path) -> None:
         "try: store.set('item', 'new' * 1000)\n"
         "except Exception as error: print(type(error).__name__, error.message, store.get('item'))\n"
     )
-    ended = subprocess.run((sys.executable, "-c", code, str(tmp_path / "keys")), capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        (sys.executable, "-c", code, str(tmp_path / "keys")), capture_output=True, text=True, check=True
+    )
     assert ended.stdout.startswith("KeyStoreUnavailable no space is left")
     assert ended.stdout.split()[-1] == "old"
     assert not [path for path in (tmp_path / "keys").iterdir() if path.suffix == ".new"]
@@ -363,5 +365,3 @@ def test_what_a_keyring_says_is_not_passed_on() -> None:
         store.set("item", "hunter2")
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
-
-

@@ -17,9 +17,15 @@ SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
 INTENT = Intent("i", IntentKind.ROTATE, NOW, Fingerprint("a" * 64), None, Fingerprint("b" * 64))
 
 
-def aged(days: float, **rotation: object) -> tuple[DueReason, bool]:
-    found = due(spec(rotation=replace(Rotation(windows=AnyTime()), **rotation)), ring(key(created=NOW - timedelta(days=days))), NOW)  # type: ignore[arg-type]
+MONTHLY = Rotation(windows=AnyTime())
+
+
+def aged(days: float, rotation: Rotation = MONTHLY) -> tuple[DueReason, bool]:
+    found = due(spec(rotation=rotation), ring(key(created=NOW - timedelta(days=days))), NOW)
     return found.reason, found.due
+
+
+WEEKLY = Rotation(windows=AnyTime(), every=None, cron="0 3 * * SUN")
 
 
 def test_by_age() -> None:
@@ -28,8 +34,8 @@ def test_by_age() -> None:
 
 
 def test_by_cron_in_utc() -> None:
-    assert aged(1, every=None, cron="0 3 * * SUN") == (DueReason.NOT_YET, False)
-    assert aged(8, every=None, cron="0 3 * * SUN") == (DueReason.CRON, True)
+    assert aged(1, WEEKLY) == (DueReason.NOT_YET, False)
+    assert aged(8, WEEKLY) == (DueReason.CRON, True)
 
 
 def test_by_the_end_of_the_certificate() -> None:

@@ -48,7 +48,9 @@ def qrs(server: Scripted) -> Qrs:
     return Qrs(CertificateDoor(transport(server), User("INTERNAL", "sa_api")))
 
 
-PAGE = b"<html><style>p {}</style><body><h1>The http request header is incorrect</h1>" + b" " * 88_000 + b"</body></html>"
+PAGE = (
+    b"<html><style>p {}</style><body><h1>The http request header is incorrect</h1>" + b" " * 88_000 + b"</body></html>"
+)
 BAD = [
     (answering(401, b"no"), AuthenticationFailed),
     (answering(403, b"XSRF prevention check failed. Possible XSRF discovered."), PermissionDenied),
@@ -152,7 +154,7 @@ def test_another_root_a_wrong_name_and_an_old_protocol(tmp_path: Path) -> None:
             with pytest.raises(TlsError, match="is not trusted") as caught:
                 transport(server, root=other.root).exchange("GET", "/")
             assert "root_ca" in (caught.value.hint or "")
-        with pytest.raises(TlsError, match="is not for the name qlik.example.com") as caught:
+        with pytest.raises(TlsError, match=r"is not for the name qlik\.example\.com") as caught:
             transport(server, name="qlik.example.com").exchange("GET", "/")
         assert "server_name" in (caught.value.hint or "")
         assert server.seen == []
@@ -163,7 +165,10 @@ def test_another_root_a_wrong_name_and_an_old_protocol(tmp_path: Path) -> None:
 
 def test_a_trust_is_not_carried_over_from_one_connection_to_the_next(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    with Scripted(answering(200, b"{}"), tmp_path) as server, Scripted(answering(200, b"{}"), tmp_path / "other") as other:
+    with (
+        Scripted(answering(200, b"{}"), tmp_path) as server,
+        Scripted(answering(200, b"{}"), tmp_path / "other") as other,
+    ):
         assert transport(server).exchange("GET", "/").status == 200
         with pytest.raises(TlsError):
             transport(server, root=other.root).exchange("GET", "/")
@@ -208,8 +213,23 @@ def test_the_right_user_whatever_the_case_and_no_other() -> None:
     assert verdict("ROTATOR", "admin") is Verdict.INCONCLUSIVE
 
 
-ENTITY = {"id": "v", "prefix": "p", "authenticationMethod": 4, "defaultVirtualProxy": False, "settings": {"virtualProxies": []}}
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*ENTITY, "serverNodeConfiguration", "jwtPublicKeyCertificate"]), inner, max_size=4), max_leaves=12)
+ENTITY = {
+    "id": "v",
+    "prefix": "p",
+    "authenticationMethod": 4,
+    "defaultVirtualProxy": False,
+    "settings": {"virtualProxies": []},
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*ENTITY, "serverNodeConfiguration", "jwtPublicKeyCertificate"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
 
 
 @given(JSON)
@@ -242,7 +262,9 @@ def site(**probe: ProbeRoute) -> Site:
     )
 
 
-RIM = ProxyService("p", "rim.example", central=False, listen_port=8443, rest_port=4243, virtual_proxies=frozenset(), modified="")
+RIM = ProxyService(
+    "p", "rim.example", central=False, listen_port=8443, rest_port=4243, virtual_proxies=frozenset(), modified=""
+)
 
 
 def test_where_connections_go() -> None:
@@ -250,6 +272,8 @@ def test_where_connections_go() -> None:
     assert routes.to_proxy(site(), RIM) == Route("rim.example", 8443, "rim.example", "rim.example:8443", "/proxy.pem")
     assert routes.to_proxy(site(rim_example=ProbeRoute(skip=True)), RIM) is None
     forwarded = ProbeRoute(connect=("10.0.0.5", 8443), host="portal.example.com", ca="system")
-    assert routes.to_proxy(site(rim_example=forwarded), RIM) == Route("10.0.0.5", 8443, "portal.example.com", "portal.example.com", "system")
+    assert routes.to_proxy(site(rim_example=forwarded), RIM) == Route(
+        "10.0.0.5", 8443, "portal.example.com", "portal.example.com", "system"
+    )
     assert routes.loopback("rim1.localhost") == "127.0.0.1"
     assert routes.loopback("localhost.example.com") == "localhost.example.com"

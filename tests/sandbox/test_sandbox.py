@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sandbox_process import ROTATOR, Sandbox
 
 from rotator.keys import PrivateKey
-from rotator.model import Algorithm
+from rotator.model import Algorithm, Json
 from rotator.sandbox.unknowns import QUESTIONS
 
 
@@ -29,7 +29,13 @@ XRF = "0123456789abcdef"
 class Client:
     """A plain client: bodies and statuses as they come."""
 
-    def __init__(self, sandbox: Sandbox, *, certificate: str | None = "client", user: str = "UserDirectory=INTERNAL; UserId=sa_api") -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        *,
+        certificate: str | None = "client",
+        user: str = "UserDirectory=INTERNAL; UserId=sa_api",
+    ) -> None:
         self.sandbox = sandbox
         self.trust = ssl.create_default_context(cafile=str(sandbox.folder / "root.pem"))
         if certificate:
@@ -50,13 +56,17 @@ class Client:
             with error:
                 return error.code, _parsed(error.read()), dict(error.headers)
 
-    def qrs(self, method: str, path: str, body: object = None, *, query: str = "", xrf: str = XRF, key: str = XRF) -> tuple[int, Any]:
+    def qrs(
+        self, method: str, path: str, body: object = None, *, query: str = "", xrf: str = XRF, key: str = XRF
+    ) -> tuple[int, Any]:
         headers = {"X-Qlik-User": self.user} if self.user else {}
         url = f"{self.sandbox.ready['qrs']}/qrs/{path}?xrfkey={xrf}{query}"
         status, found, _ = self.ask(method, url, body, **headers, **{"X-Qlik-Xrfkey": key})
         return status, found
 
-    def proxy(self, path: str, token: str | None = None, *, index: int = 0, method: str = "GET", **headers: str) -> tuple[int, Any, dict[str, str]]:
+    def proxy(
+        self, path: str, token: str | None = None, *, index: int = 0, method: str = "GET", **headers: str
+    ) -> tuple[int, Any, dict[str, str]]:
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
         return self.ask(method, f"{self.sandbox.ready['proxies'][index]['url']}{path}", **bearer, **headers)
 
@@ -103,9 +113,9 @@ def created(client: Client, **fields: object) -> dict[str, Any]:
     return entity
 
 
-def token(algorithm: Algorithm = Algorithm.RS256, key: PrivateKey = KEY, **claims: object) -> str:
-    times = {"exp": int((datetime.now(UTC) + timedelta(minutes=5)).timestamp()), "userId": "alice"}
-    return key.token({**times, **claims}, algorithm)  # type: ignore[arg-type]
+def token(algorithm: Algorithm = Algorithm.RS256, key: PrivateKey = KEY, **claims: Json) -> str:
+    times: dict[str, Json] = {"exp": int((datetime.now(UTC) + timedelta(minutes=5)).timestamp()), "userId": "alice"}
+    return key.token({**times, **claims}, algorithm)
 
 
 def test_the_ready_line_and_the_files(site: Sandbox) -> None:
@@ -125,7 +135,9 @@ def test_who_may_ask_qrs(site: Sandbox) -> None:
         Client(site, certificate="stranger").qrs("GET", "about")
 
 
-@pytest.mark.parametrize(("query", "header"), [("short", "short"), (XRF, "fedcba9876543210"), (XRF[:-1] + "-", XRF[:-1] + "-"), (XRF, "")])
+@pytest.mark.parametrize(
+    ("query", "header"), [("short", "short"), (XRF, "fedcba9876543210"), (XRF[:-1] + "-", XRF[:-1] + "-"), (XRF, "")]
+)
 def test_xrf_keys(site: Sandbox, query: str, header: str) -> None:
     said = Client(site).qrs("GET", "about", xrf=query, key=header)
     assert said == (403, "XSRF prevention check failed. Possible XSRF discovered.")
@@ -153,7 +165,10 @@ def test_filters(site: Sandbox) -> None:
         assert found(expression) == count, expression
     for wrong in ("prefix eq 'jwt", "prefix", "eq 'x'", "prefix eq", "nosuch eq 'x'", "(prefix eq 'x'"):
         assert found(wrong) == (400, f"Cannot parse the expression: {wrong}")
-    assert client.qrs("GET", "virtualproxyconfig", query="&filter=prefix%20eq%20'a'&b")[0:2] == (400, "Missing parameter value(s)")
+    assert client.qrs("GET", "virtualproxyconfig", query="&filter=prefix%20eq%20'a'&b")[0:2] == (
+        400,
+        "Missing parameter value(s)",
+    )
     assert client.qrs("GET", "virtualproxyconfig/count")[1] == {"value": 2}
 
 
@@ -171,7 +186,12 @@ def test_entities_are_replaced_whole(site: Sandbox) -> None:
     assert client.qrs("PUT", path, {**whole, "sessionInactivityTimeout": "30"})[0] == 400
     assert client.qrs("PUT", path, {**whole, "tags": None})[0] == 500
     assert client.qrs("PUT", path, b"{")[0] == 400
-    assert client.qrs("PUT", path, {**whole, "loadBalancingServerNodes": [{"id": "00000000-0000-0000-0000-000000000000"}]})[0] == 400
+    assert (
+        client.qrs(
+            "PUT", path, {**whole, "loadBalancingServerNodes": [{"id": "00000000-0000-0000-0000-000000000000"}]}
+        )[0]
+        == 400
+    )
     less = {key: value for key, value in whole.items() if key != "sessionInactivityTimeout"}
     status, after = client.qrs("PUT", path, {**less, "description": "new"})
     assert (status, after["sessionInactivityTimeout"], after["description"]) == (200, 30, "new")
@@ -183,7 +203,16 @@ def test_entities_are_replaced_whole(site: Sandbox) -> None:
     assert client.qrs("DELETE", f"virtualproxyconfig/{default}")[0] == 400
 
 
-@pytest.mark.parametrize("fields", [{"prefix": "JWT"}, {"prefix": "other", "sessionCookieHeaderName": "x-qlik-session-JWT"}, {"prefix": "hub"}, {"prefix": "a/b"}, {"prefix": "o", "sessionCookieHeaderName": ""}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prefix": "JWT"},
+        {"prefix": "other", "sessionCookieHeaderName": "x-qlik-session-JWT"},
+        {"prefix": "hub"},
+        {"prefix": "a/b"},
+        {"prefix": "o", "sessionCookieHeaderName": ""},
+    ],
+)
 def test_what_cannot_be_created(site: Sandbox, fields: dict[str, str]) -> None:
     client = Client(site)
     created(client)
@@ -218,7 +247,10 @@ def test_logins(site: Sandbox) -> None:
     assert client.proxy("/jwt/hub/", Cookie=cookie)[0] == 200
     assert client.proxy("/jwt/qps/user", token(key=PrivateKey.generate(2048)), Cookie=cookie)[0] == 401
     assert client.proxy("/jwt/qps/user", Cookie=cookie, method="DELETE")[0] == 204
-    assert client.proxy("/jwt/qps/user", Cookie=cookie)[0:2] == (401, "Could not authenticate the request: Expected an authentication header.")
+    assert client.proxy("/jwt/qps/user", Cookie=cookie)[0:2] == (
+        401,
+        "Could not authenticate the request: Expected an authentication header.",
+    )
     for algorithm in Algorithm:
         assert client.proxy("/jwt/qps/user", token(algorithm))[0] == 200
         client.sandbox.control("DELETE", "/sessions")
@@ -234,7 +266,7 @@ def test_logins(site: Sandbox) -> None:
         lambda: token(key=PrivateKey.generate(2048)),
         lambda: jwt.encode({"userId": "alice"}, "s" * 64, "HS256"),
         lambda: jwt.encode({"userId": "alice"}, ec.generate_private_key(ec.SECP256R1()), "ES256"),
-        lambda: jwt.encode({"userId": "alice"}, None, "none"),
+        lambda: jwt.encode({"userId": "alice"}, "", "none"),
         lambda: "nonsense",
     ],
 )
@@ -283,7 +315,11 @@ def test_rules_show_a_service_user_little(site: Sandbox) -> None:
     few = Client(site, user="UserDirectory=SVC; UserId=rotator")
     assert few.qrs("GET", "virtualproxyconfig")[1] == []
     assert few.qrs("GET", f"virtualproxyconfig/{entity['id']}")[0] == 403
-    rule = {"rule": '((user.userDirectory="SVC" and user.userId="rotator"))', "resourceFilter": f"VirtualProxyConfig_{entity['id']}", "actions": 6}
+    rule = {
+        "rule": '((user.userDirectory="SVC" and user.userId="rotator"))',
+        "resourceFilter": f"VirtualProxyConfig_{entity['id']}",
+        "actions": 6,
+    }
     assert client.qrs("POST", "systemrule", {"name": "r", **rule})[0] == 201
     seen = few.qrs("GET", f"virtualproxyconfig/{entity['id']}")[1]
     assert seen["loadBalancingServerNodes"] == []
@@ -304,19 +340,33 @@ def test_rubbish_is_answered(site: Sandbox) -> None:
 
     for index in (0, 1):
         port = urllib.parse.urlsplit(site.ready["proxies"][index]["url"]).port
-        with socket.create_connection(("127.0.0.1", port or 0)) as plain, Client(site).trust.wrap_socket(plain, server_hostname="localhost") as sock:
+        with (
+            socket.create_connection(("127.0.0.1", port or 0)) as plain,
+            Client(site).trust.wrap_socket(plain, server_hostname="localhost") as sock,
+        ):
             sock.sendall(b"\x00rubbish\r\n\r\n" + os.urandom(200))
             assert sock.recv(100).startswith(b"HTTP/1.")
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--fault", "explode"), ("--fault", "slow"), ("--fault", "reset=1"), ("--unknown", "nosuch=1"), ("--unknown", "logout=never"), ("--release", "1999-01"), ("--restart-delay", "x"), ("--proxy-port", "x")],
+    [
+        ("--fault", "explode"),
+        ("--fault", "slow"),
+        ("--fault", "reset=1"),
+        ("--unknown", "nosuch=1"),
+        ("--unknown", "logout=never"),
+        ("--release", "1999-01"),
+        ("--restart-delay", "x"),
+        ("--proxy-port", "x"),
+    ],
 )
 def test_options_that_mean_nothing(folder: Path, arguments: tuple[str, ...]) -> None:
     import subprocess
 
-    ended = subprocess.run((*ROTATOR, "sandbox", "--dir", str(folder), *arguments), capture_output=True, text=True, timeout=20)
+    ended = subprocess.run(
+        (*ROTATOR, "sandbox", "--dir", str(folder), *arguments), capture_output=True, text=True, timeout=20
+    )
     assert ended.returncode == 2
     assert ended.stderr.startswith("rotator: error: ")
     assert "Traceback" not in ended.stderr

@@ -13,7 +13,12 @@ from sandbox_process import Sandbox
 def rule(sandbox: Sandbox, resources: str, actions: int) -> None:
     trust = ssl.create_default_context(cafile=str(sandbox.folder / "root.pem"))
     trust.load_cert_chain(sandbox.folder / "client.pem", sandbox.folder / "client_key.pem")
-    body = {"name": resources, "rule": '((user.userDirectory="SVC" and user.userId="rotator"))', "resourceFilter": resources, "actions": actions}
+    body = {
+        "name": resources,
+        "rule": '((user.userDirectory="SVC" and user.userId="rotator"))',
+        "resourceFilter": resources,
+        "actions": actions,
+    }
     headers = {"X-Qlik-Xrfkey": "0" * 16, "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
     url = f"{sandbox.ready['qrs']}/qrs/systemrule?xrfkey={'0' * 16}"
     request = urllib.request.Request(url, method="POST", headers=headers, data=json.dumps(body).encode())
@@ -32,7 +37,9 @@ def access(portal: Sandbox) -> tuple[Sandbox, Path]:
     assert portal.rotator("create-proxy", "access", "--yes").status == 0
     through = portal.folder / "jwt.toml"
     url = portal.ready["proxies"][0]["url"]
-    text = portal.config.read_text().replace('auth = "certificate"', f"auth = \"jwt\"\n[site.sandbox.jwt]\nurl = \"{url}/rotator\"\nuser = 'SVC\\rotator'", 1)
+    text = portal.config.read_text().replace(
+        'auth = "certificate"', f'auth = "jwt"\n[site.sandbox.jwt]\nurl = "{url}/rotator"\nuser = \'SVC\\rotator\'', 1
+    )
     through.write_text(text)
     return portal, through
 
@@ -53,7 +60,12 @@ def test_a_service_user_with_few_rights_rotates(access: tuple[Sandbox, Path]) ->
     sandbox, through = access
     grant(sandbox)
     sandbox.forget_requests()
-    for command in (("verify", "portal"), ("rotate", "portal", "--now"), ("status", "portal"), ("create-proxy", "portal", "--yes")):
+    for command in (
+        ("verify", "portal"),
+        ("rotate", "portal", "--now"),
+        ("status", "portal"),
+        ("create-proxy", "portal", "--yes"),
+    ):
         ended = sandbox.rotator(*command, config=through)
         assert ended.status == 0, (command, ended.err)
     assert sandbox.requests("qrs") == []
@@ -86,7 +98,10 @@ def test_links_are_added_by_the_bulk_edit_alone(access: tuple[Sandbox, Path]) ->
     rule(sandbox, "VirtualProxyConfig_*", 7)
     rule(sandbox, "ProxyService_*", 6)
     rule(sandbox, "ServerNodeConfiguration_*", 2)
-    through.write_text(through.read_text() + '\n[proxy.extra]\nsite = "sandbox"\nprefix = "extra"\n[proxy.extra.rotation]\nkey_bits = 2048\n')
+    through.write_text(
+        through.read_text()
+        + '\n[proxy.extra]\nsite = "sandbox"\nprefix = "extra"\n[proxy.extra.rotation]\nkey_bits = 2048\n'
+    )
     sandbox.forget_requests()
     ended = sandbox.rotator("create-proxy", "extra", "--yes", config=through)
     assert ended.status == 0, ended.err

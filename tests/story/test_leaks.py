@@ -1,7 +1,6 @@
 """No key, token or password anywhere but in the keyring, whatever runs and however it is told to talk."""
 
 import base64
-import os
 import subprocess
 import threading
 from pathlib import Path
@@ -21,8 +20,14 @@ def needles(*keys: PrivateKey) -> list[bytes]:
         numbers = key._key.private_numbers()
         secret = numbers.d.to_bytes((numbers.d.bit_length() + 7) // 8)[:32]
         text = base64.b64encode(der)
-        found += [middle, text[len(text) // 2 :][:48], middle.hex().encode(), secret, base64.urlsafe_b64encode(secret)[:40]]
-        found += [line for line in key.to_pem().splitlines()[2:8]]
+        found += [
+            middle,
+            text[len(text) // 2 :][:48],
+            middle.hex().encode(),
+            secret,
+            base64.urlsafe_b64encode(secret)[:40],
+        ]
+        found += key.to_pem().splitlines()[2:8]
     return found
 
 
@@ -115,7 +120,9 @@ def test_nothing_leaks_from_any_command(sandbox: Sandbox, monkeypatch: pytest.Mo
 
 def test_a_hook_that_fails_is_tried_again_with_the_same_id(sandbox: Sandbox) -> None:
     hook = sandbox.folder / "hook"
-    hook.write_text(f'#!/bin/sh\necho "$ROTATOR_DELIVERY_ID" >> {sandbox.folder}/ids\ncat\necho "no: $(cat)" >&2\n[ -e {sandbox.folder}/mended ]\n')
+    hook.write_text(
+        f'#!/bin/sh\necho "$ROTATOR_DELIVERY_ID" >> {sandbox.folder}/ids\ncat\necho "no: $(cat)" >&2\n[ -e {sandbox.folder}/mended ]\n'
+    )
     hook.chmod(0o755)
     sandbox.configure(('consumers = "token"', f'consumers = "hook"\nhook = "{hook}"'))
     assert sandbox.rotator("create-proxy", "--yes").status == 5
@@ -138,8 +145,11 @@ def test_an_old_token_is_all_that_a_log_of_requests_could_hold(portal: Sandbox) 
 def test_output_files_are_never_overwritten(portal: Sandbox) -> None:
     there = portal.folder / "there"
     there.write_text("mine")
-    for command in (("keys", "export", "portal", "--private", "--output", str(there)), ("release", "portal", "--private-to", str(there))):
+    for command in (
+        ("keys", "export", "portal", "--private", "--output", str(there)),
+        ("release", "portal", "--private-to", str(there)),
+    ):
         assert portal.rotator(*command).status != 0
     assert there.read_text() == "mine"
     assert portal.rotator("keys", "export", "portal", "--private").status == 2
-    assert os.listdir(portal.folder / "keys")
+    assert list((portal.folder / "keys").iterdir())

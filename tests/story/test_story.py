@@ -163,7 +163,18 @@ def test_a_proxy_that_never_applies_the_change_is_undone(portal: Sandbox) -> Non
     assert portal.rotator("verify").status == 0
 
 
-@pytest.mark.parametrize("fault", ["lost@qrs:PUT", "html@qrs:PUT", "truncate@qrs:PUT", "status=503@qrs:PUT", "conflict", "reset@qrs:PUT", "late=1@qrs:PUT"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "lost@qrs:PUT",
+        "html@qrs:PUT",
+        "truncate@qrs:PUT",
+        "status=503@qrs:PUT",
+        "conflict",
+        "reset@qrs:PUT",
+        "late=1@qrs:PUT",
+    ],
+)
 def test_a_rotation_survives_what_happens_to_its_put(portal: Sandbox, fault: str) -> None:
     portal.fault(fault)
     ended = portal.rotator("rotate", "--now", "--json")
@@ -184,6 +195,13 @@ def test_a_put_that_never_gets_through_leaves_the_old_key_and_is_finished_later(
     assert login(portal, old)[0] == 401
 
 
+def test_a_proxy_that_refuses_connections_is_unverified(portal: Sandbox) -> None:
+    portal.fault("refuse=60@rim1.localhost")
+    ended = portal.rotator("verify", "--json")
+    assert ended.status == 1
+    assert {check["result"] for check in ended.result["proxies"] if check["host"] == "rim1.localhost"} == {"unverified"}
+
+
 def test_a_foreign_edit_in_between_survives(portal: Sandbox) -> None:
     portal.fault("conflict@qrs:PUT#1")
     assert portal.rotator("rotate", "--now").status == 0
@@ -200,7 +218,10 @@ def test_several_virtual_proxies_one_failing_does_not_hurt_the_others(portal: Sa
     assert "missing, portal" in listed.err
     ended = portal.rotator("rotate", "--now", "--all", "--json")
     assert ended.status == 1
-    assert {item["name"]: item["outcome"] for item in ended.json["results"]} == {"missing": "failed", "portal": "rotated"}
+    assert {item["name"]: item["outcome"] for item in ended.json["results"]} == {
+        "missing": "failed",
+        "portal": "rotated",
+    }
 
 
 def test_an_unreachable_proxy_is_unverified_by_name(portal: Sandbox) -> None:
@@ -212,15 +233,26 @@ def test_an_unreachable_proxy_is_unverified_by_name(portal: Sandbox) -> None:
     assert ended.status == 1
     assert {"rim1.localhost"} == {check["host"] for check in ended.result["proxies"] if check["result"] == "unverified"}
     assert portal.rotator("rotate", "--now").status == 1
-    portal.configure(('"rim1.localhost" = { connect = "127.0.0.1:9", host = "rim1.localhost" }', '"rim1.localhost" = { skip = true }'))
+    portal.configure(
+        (
+            '"rim1.localhost" = { connect = "127.0.0.1:9", host = "rim1.localhost" }',
+            '"rim1.localhost" = { skip = true }',
+        )
+    )
     skipped = portal.rotator("verify", "--json")
     assert skipped.status == 0
-    assert [check["result"] for check in skipped.result["proxies"] if check["host"] == "rim1.localhost"] == ["unverified"]
+    assert [check["result"] for check in skipped.result["proxies"] if check["host"] == "rim1.localhost"] == [
+        "unverified"
+    ]
 
 
 def test_tables_can_be_renamed(portal: Sandbox) -> None:
     portal.configure(("[proxy.portal]", "[proxy.customers]"), ("[proxy.portal.rotation]", "[proxy.customers.rotation]"))
-    portal.config.write_text(portal.config.read_text().replace("site.sandbox", "site.production").replace('site = "sandbox"', 'site = "production"'))
+    portal.config.write_text(
+        portal.config.read_text()
+        .replace("site.sandbox", "site.production")
+        .replace('site = "sandbox"', 'site = "production"')
+    )
     assert portal.rotator("verify").status == 0
     assert portal.rotator("rotate", "customers", "--now").status == 0
 
@@ -262,7 +294,10 @@ def test_undocumented_fields_survive(portal: Sandbox) -> None:
     def qrs(method: str, path: str, body: object = None) -> object:
         headers = {"X-Qlik-Xrfkey": "0123456789abcdef", "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
         request = urllib.request.Request(
-            f"{portal.ready['qrs']}{path}?xrfkey=0123456789abcdef", method=method, headers=headers, data=json.dumps(body).encode() if body else None
+            f"{portal.ready['qrs']}{path}?xrfkey=0123456789abcdef",
+            method=method,
+            headers=headers,
+            data=json.dumps(body).encode() if body else None,
         )
         with opener.open(request) as answer:
             return json.load(answer)

@@ -22,7 +22,13 @@ def told(sandbox: Sandbox) -> None:
 def test_the_main_job_under_every_answer(folder: Path, answer: str) -> None:
     with Sandbox(folder, ("--nodes", "2", "--unknown", answer)) as site:
         told(site)
-        for command in (("create-proxy", "--yes"), ("create-proxy", "--yes"), ("rotate", "--now"), ("verify",), ("doctor",)):
+        for command in (
+            ("create-proxy", "--yes"),
+            ("create-proxy", "--yes"),
+            ("rotate", "--now"),
+            ("verify",),
+            ("doctor",),
+        ):
             ended = site.rotator(*command)
             assert ended.status == 0, (command, ended.err)
         assert site.control("GET", "/sessions") == []
@@ -31,13 +37,27 @@ def test_the_main_job_under_every_answer(folder: Path, answer: str) -> None:
 def test_faults_at_any_request_end_clearly_and_are_survived(folder: Path) -> None:
     """A sample of kinds and requests drawn anew each time; nobody is locked out, and the next run gets there."""
     seed = random.randrange(10**6)
-    print("seed", seed)
+    print("seed", seed)  # noqa: T201 - pytest shows it when the test fails
     draw = random.Random(seed)
     with Sandbox(folder, ("--nodes", "2")) as site:
         told(site)
         assert site.rotator("create-proxy", "--yes").status == 0
         for _ in range(SAMPLE):
-            kind = draw.choice(["reset", "lost", "status=500", "status=503", "html", "truncate", "conflict", "status=403", "status=401", "oversize=40", "redirect=https://localhost/"])
+            kind = draw.choice(
+                [
+                    "reset",
+                    "lost",
+                    "status=500",
+                    "status=503",
+                    "html",
+                    "truncate",
+                    "conflict",
+                    "status=403",
+                    "status=401",
+                    "oversize=40",
+                    "redirect=https://localhost/",
+                ]
+            )
             fault = f"{kind}@{draw.choice(['qrs', 'proxy', 'rim1.localhost'])}#{draw.randint(1, 12)}"
             site.control("DELETE", "/faults")
             site.fault(fault)
