@@ -42,6 +42,7 @@ clean:
 PYTHON ?= $(MAIN)
 .venvs/%/ready: requirements.lock pyproject.toml
 	@echo "setting up .venvs/$*"
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/packages ensurepip:python3-venv
 	@rm -rf .venvs/$* && $(PYTHON) -m venv .venvs/$*
 	@.venvs/$*/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@.venvs/$*/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .

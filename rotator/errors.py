@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rotator.model import Check
+    from rotator.model import Check, KeyVersion
 
 
 class ExitStatus(IntEnum):
@@ -74,11 +74,12 @@ def worst(statuses: "Iterable[ExitStatus]") -> ExitStatus:
 class RotatorError(Exception):
     """Everything that can happen. `message` names place and cause; `hint` says what to do now.
 
-    `checks` are the test logins that led to it, where there were any.
+    `checks` are the test logins that led to it, where there were any; `key` the key that is current all the same.
     """
 
     exit_status = ExitStatus.FAILED
     checks: "tuple[Check, ...]" = ()
+    key: "KeyVersion | None" = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

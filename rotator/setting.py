@@ -36,7 +36,9 @@ def put(
         if lost is not None:
             scene.world.clock.sleep(min(verification.FIRST_WAIT * 2**attempt, verification.LONGEST_WAIT))
         observed = patiently(scene, ask) if lost is not None else ask()
-        if observed.fingerprint == goal and lost is not None:
+        if observed.fingerprint == goal:
+            # What an earlier run sent, or this one, has landed meanwhile.
+            lost = None
             break
         if observed.fingerprint != start:
             raise Drift(

@@ -170,8 +170,9 @@ def deliver(scene: Scene, ring: Ring) -> Ring:
     }
     try:
         scene.world.hand_over.deliver(ring.delivery.id, version, keystore.key(version), details)
-    except NotDelivered:
+    except NotDelivered as error:
         keystore.save(stages.delivery_failed(ring))
+        error.key = version
         raise
     return keystore.save(stages.delivered(ring))
 

@@ -132,6 +132,7 @@ def failed(spec: ProxySpec, error: RotatorError) -> Result:
         reason=error.reason,
         message=error.message,
         hint=error.hint,
+        key=error.key,
         checks=error.checks,
         exit_status=error.exit_status,
     )

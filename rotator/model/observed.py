@@ -88,9 +88,13 @@ class CheckResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check on one proxy: `name` says which, `detail` why it ended so."""
+    """One check on one proxy: `name` says which, `detail` why it ended so.
+
+    `skipped`: the configuration says that the proxy cannot be reached from here, so the check counts neither way.
+    """
 
     host: str
     name: str
     result: CheckResult
     detail: str = ""
+    skipped: bool = False

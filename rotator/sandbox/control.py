@@ -18,7 +18,7 @@ class Control:
     """What can be asked and changed while it runs; port and token stand in `control.json` of the sandbox's folder.
 
     `GET|DELETE /requests`, `POST|DELETE /faults`, `POST /unknowns`, `POST /clock`, `POST /delay`,
-    `GET|DELETE /sessions`, `GET /idle`, `GET /cut`.
+    `GET|DELETE /sessions`, `GET /idle`, `GET /held`, `GET /cut`.
     """
 
     def __init__(self, site: "SandboxSite") -> None:
@@ -71,6 +71,8 @@ class Control:
                     site.sessions.end(item.id)
             case "GET", "/idle":
                 await site.restarts.idle()
+            case "GET", "/held":
+                return site.log.held
             case "GET", "/cut":
                 return site.restarts.cut
             case _:

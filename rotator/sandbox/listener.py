@@ -17,10 +17,14 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Log:
-    """What was asked: method, path, service, host and status. Never a header, never a query."""
+    """What was asked: method, path, service, host and status. Never a header, never a query.
+
+    `held` counts the requests that the fault `slow` is holding back.
+    """
 
     def __init__(self) -> None:
         self.entries: list[dict[str, object]] = []
+        self.held = 0
 
     def note(self, service: str, host: str, request: web.BaseRequest, status: int | str) -> None:
         """One request with how it ended: a status, or `cut`."""
@@ -125,7 +129,9 @@ class Listener:
             case "status":
                 return answers.text("", int(float(fault.arg)))
             case "slow":
+                self._log.held += 1
                 await asyncio.sleep(float(fault.arg))
+                self._log.held -= 1
                 return await self._handler(request)
             case "html":
                 await self._handler(request)
