@@ -9,21 +9,27 @@ from rotator.model import AnyTime, Window, Windows
 
 
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
-"""When `["any"]` closes."""
+"""When `["any"]` closes, and windows that leave no gap."""
+_WEEK: Final = timedelta(days=8)
+"""A week and the hour by which the clocks may move in it."""
 _DAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
 def closes(windows: Windows, now: datetime) -> datetime | None:
-    """When the window that is open at `now` (UTC) closes; None where none is open. Windows that touch count as one."""
+    """When the window that is open at `now` (UTC) closes; None where none is open.
+
+    Windows that touch count as one; those that leave no gap in a whole week never close: FOREVER.
+    """
     if isinstance(windows, AnyTime):
         return FOREVER
     end = None
     at = now
-    while True:
+    while at < now + _WEEK:
         ends = [last for window in windows for first, last in _spans(window, at) if first <= at < last]
         if not ends:
             return end
         end = at = max(ends)
+    return FOREVER
 
 
 def next_opening(windows: Windows, now: datetime) -> datetime | None:

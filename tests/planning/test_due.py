@@ -117,9 +117,15 @@ def test_a_window_that_opens_is_open_and_one_that_closes_is_closed(windows: tupl
     assert now < opening <= now + timedelta(days=8)
     assert closes(windows, opening) is not None
     end = closes(windows, now)
-    if end is not None:
+    if end is not None and end != FOREVER:
         assert now < end
         assert closes(windows, end) is None
+
+
+def test_windows_that_leave_no_gap_never_close() -> None:
+    always = tuple(Window(frozenset(range(7)), time(start), time((start + 12) % 24), "UTC") for start in (3, 15))
+    assert closes(always, NOW) == FOREVER
+    assert due(spec(rotation=Rotation(windows=always)), ring(key(created=NOW - timedelta(days=99))), NOW).due
 
 
 def test_the_previous_key_does_not_make_anything_due() -> None:
