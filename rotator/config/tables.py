@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from rotator.config import values
+from rotator.config import schedule, values
 from rotator.model import Algorithm, Auth, Consumers, KeyringBackend, Strategy
 
 
@@ -87,8 +87,8 @@ PROXY: Final[dict[str, Key]] = {
 ROTATION: Final[dict[str, Key]] = {
     "strategy": Key(values.one_of(_words(Strategy), later=("alternate",)), Strategy.IN_PLACE),
     "every": Key(values.duration(timedelta(hours=1), timedelta(days=3650))),
-    "cron": Key(values.cron),
-    "window": Key(values.windows, ()),
+    "cron": Key(schedule.cron),
+    "window": Key(schedule.windows, ()),
     "overlap": Key(_refused, later=True),
     "max_sessions": Key(_refused, later=True),
     "key_bits": Key(values.one_of({2048: 2048, 3072: 3072, 4096: 4096}), 3072),

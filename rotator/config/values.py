@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable
-from datetime import time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from rotator.model import SYSTEM_CA, AnyTime, Attribute, Json, SecretKind, SecretRef, User, Window, Windows
+from rotator.model import SYSTEM_CA, Attribute, Json, SecretKind, SecretRef, User
 
 
 T = TypeVar("T")
@@ -23,8 +23,6 @@ _DURATION: Final = re.compile(r"(\d+)([smhdw])")
 _UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_DAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-_WINDOW: Final = re.compile(r"(\S+)\s+(\d\d):(\d\d)-(\d\d):(\d\d)\s+(\S+)")
 _HIGHEST_PORT: Final = 65535
 RESERVED_CLAIMS: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
 """Claims with a meaning of their own (RFC 7519, 4.1), which Qlik does not take for user or directory."""
@@ -86,7 +84,7 @@ def one_of(choices: dict[Any, T], *, later: tuple[str, ...] = ()) -> Parser[T]:
         if isinstance(value, str) and value in later:
             raise Wrong(f'= "{value}" is not built yet in this version; {_choice(choices)}')
         if isinstance(value, bool) or not isinstance(value, str | int) or value not in choices:
-            raise Wrong(f"must be {_choice(choices)}, not {_shown(value)}")
+            raise Wrong(f"must be {_choice(choices)}, not {shown(value)}")
         return choices[value]
 
     return parse
@@ -97,7 +95,8 @@ def _choice(choices: dict[Any, T]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as a message repeats it."""
     return f'"{value}"' if isinstance(value, str) else str(value) if isinstance(value, int | float) else kind(value)
 
 
@@ -118,7 +117,7 @@ def duration(lowest: timedelta, highest: timedelta) -> Parser[timedelta]:
     def parse(value: object, _: Path) -> timedelta:
         length = seconds(value) if isinstance(value, str) else None
         if length is None:
-            raise Wrong(f'must be a duration as "30m", "24h" or "30d", not {_shown(value)}')
+            raise Wrong(f'must be a duration as "30m", "24h" or "30d", not {shown(value)}')
         if not lowest <= length <= highest:
             raise Wrong(f'must be from {told(lowest)} to {told(highest)}, not "{value}"')
         return length
@@ -140,7 +139,7 @@ def minutes(lowest: timedelta, highest: timedelta) -> Parser[timedelta]:
     def parse(value: object, base: Path) -> timedelta:
         length = inner(value, base)
         if length.total_seconds() % 60:
-            raise Wrong(f"must be whole minutes, not {_shown(value)}")
+            raise Wrong(f"must be whole minutes, not {shown(value)}")
         return length
 
     return parse
@@ -163,7 +162,7 @@ def user(value: object, base: Path) -> User:
     r"""`DIRECTORY\id`."""
     directory, backslash, identity = text(value, base).partition("\\")
     if not (backslash and directory and identity) or "\\" in identity:
-        raise Wrong(rf"must name directory and user, as 'CORP\alice' in single quotes, not {_shown(value)}")
+        raise Wrong(rf"must name directory and user, as 'CORP\alice' in single quotes, not {shown(value)}")
     return User(directory, identity)
 
 
@@ -179,7 +178,7 @@ def secret(value: object, base: Path) -> SecretRef:
     if reference.kind is SecretKind.FILE:
         return SecretRef(SecretKind.FILE, str(path(name, base)))
     if "/" in name:
-        raise Wrong(f'must be a plain name after "{word}:", not {_shown(name)}')
+        raise Wrong(f'must be a plain name after "{word}:", not {shown(name)}')
     return reference
 
 
@@ -187,7 +186,7 @@ def url(value: object, base: Path) -> str:
     """An https URL of a server, without a path."""
     given, parts = _https(value, base)
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise Wrong(f'must be a server alone, as "https://qlik.example.com:4242", not {_shown(value)}')
+        raise Wrong(f'must be a server alone, as "https://qlik.example.com:4242", not {shown(value)}')
     return given.rstrip("/")
 
 
@@ -195,9 +194,7 @@ def url_with_prefix(value: object, base: Path) -> str:
     """An https URL of a virtual proxy: the server and one path word."""
     given, parts = _https(value, base)
     if parts.query or parts.fragment or not parts.path.strip("/") or "/" in parts.path.strip("/"):
-        raise Wrong(
-            f'must end in the prefix of a virtual proxy, as "https://qlik.example.com/jwt", not {_shown(value)}'
-        )
+        raise Wrong(f'must end in the prefix of a virtual proxy, as "https://qlik.example.com/jwt", not {shown(value)}')
     return given.rstrip("/")
 
 
@@ -207,9 +204,9 @@ def _https(value: object, base: Path) -> tuple[str, Any]:
         parts = urlsplit(given)
         port = parts.port
     except ValueError:
-        raise Wrong(f"must be an https URL, not {_shown(value)}") from None
+        raise Wrong(f"must be an https URL, not {shown(value)}") from None
     if parts.scheme != "https" or not parts.hostname or port == 0:
-        raise Wrong(f'must be an https URL, as "https://qlik.example.com", not {_shown(value)}')
+        raise Wrong(f'must be an https URL, as "https://qlik.example.com", not {shown(value)}')
     if parts.username is not None or parts.password is not None:
         raise Wrong("must not hold a user or password")
     return given, parts
@@ -219,7 +216,7 @@ def host(value: object, base: Path) -> str:
     """A host name, without scheme and port."""
     given = text(value, base)
     if not _HOST.fullmatch(given):
-        raise Wrong(f'must be a host name without scheme, port or path, as "portal.example.com", not {_shown(value)}')
+        raise Wrong(f'must be a host name without scheme, port or path, as "portal.example.com", not {shown(value)}')
     return given
 
 
@@ -237,7 +234,7 @@ def address(value: object, base: Path) -> tuple[str, int]:
     """`host:port`."""
     name, colon, port = text(value, base).rpartition(":")
     if not colon or not name or not port.isdigit() or not 0 < int(port) <= _HIGHEST_PORT:
-        raise Wrong(f'must be host:port, as "10.0.0.5:443", not {_shown(value)}')
+        raise Wrong(f'must be host:port, as "10.0.0.5:443", not {shown(value)}')
     return name.strip("[]"), int(port)
 
 
@@ -266,7 +263,7 @@ def prefix(value: object, base: Path) -> str:
     if given != given.lower():
         raise Wrong(f'must be in lower case, as "{given.lower()}": Qlik would convert it')
     if not re.fullmatch(r"[a-z0-9._~-]+", given):
-        raise Wrong(f"must hold only a-z, 0-9, '-', '.', '_' and '~', not {_shown(value)}")
+        raise Wrong(f"must hold only a-z, 0-9, '-', '.', '_' and '~', not {shown(value)}")
     if given in RESERVED_PREFIXES:
         raise Wrong(f'= "{given}" is reserved by Qlik; choose another word')
     return given
@@ -277,7 +274,7 @@ def cookie(value: object, base: Path) -> str:
     given = text(value, base)
     if not _TOKEN.fullmatch(given):
         raise Wrong(
-            f'must be a cookie name without blanks or separators, as "X-Qlik-Session-portal", not {_shown(value)}'
+            f'must be a cookie name without blanks or separators, as "X-Qlik-Session-portal", not {shown(value)}'
         )
     return given
 
@@ -288,7 +285,7 @@ def claim(value: object, base: Path) -> str:
     if given in RESERVED_CLAIMS:
         raise Wrong(f'= "{given}" is a registered claim, which Qlik does not take; use a name of your own, as "userId"')
     if given.startswith("[") != given.endswith("]") or given == "[]":
-        raise Wrong(f'must be a claim name, or a constant in brackets as "[CORP]", not {_shown(value)}')
+        raise Wrong(f'must be a claim name, or a constant in brackets as "[CORP]", not {shown(value)}')
     return given
 
 
@@ -296,7 +293,7 @@ def header(value: object, base: Path) -> str:
     """A response header as `Name: value`."""
     name, colon, _ = text(value, base).partition(":")
     if not colon or not _TOKEN.fullmatch(name):
-        raise Wrong(f'must be a header as "Name: value", not {_shown(value)}')
+        raise Wrong(f'must be a header as "Name: value", not {shown(value)}')
     return str(value)
 
 
@@ -336,72 +333,3 @@ def _is_json(value: object) -> bool:
     if isinstance(value, list):
         return all(_is_json(item) for item in value)
     return isinstance(value, str | bool | int | float)
-
-
-def cron(value: object, base: Path) -> str:
-    """A cron expression of five fields, in UTC."""
-    given = text(value, base)
-    from datetime import UTC, datetime  # noqa: PLC0415 - with cronsim, for those who use cron
-
-    from cronsim import CronSim, CronSimError  # noqa: PLC0415 - 10 ms, for those who use it
-
-    try:
-        next(CronSim(given, datetime(2024, 1, 1, tzinfo=UTC)), None)
-    except CronSimError:
-        raise Wrong(f'must be five cron fields, as "0 3 * * SUN" (UTC), not {_shown(value)}') from None
-    return given
-
-
-def windows(value: object, base: Path) -> Windows:
-    """`["any"]`, or windows as `SUN 02:00-05:00 Europe/Stockholm`."""
-    if value == ["any"]:
-        return AnyTime()
-    found = list_of(_window)(value, base)
-    if not found:
-        raise Wrong('must name a window, as ["SUN 02:00-05:00 Europe/Stockholm"], or be ["any"]')
-    return found
-
-
-def _window(value: object, base: Path) -> Window:
-    given = text(value, base)
-    if given == "any":
-        raise Wrong('= "any" stands alone: other windows beside it have no meaning')
-    match = _WINDOW.fullmatch(given)
-    if not match:
-        raise Wrong(f'must be DAYS HH:MM-HH:MM ZONE, as "SUN 02:00-05:00 Europe/Stockholm", not {_shown(value)}')
-    days, *clock, zone = match.groups()
-    start, end = _time(*clock[:2]), _time(*clock[2:])
-    if start == end:
-        raise Wrong(f'opens and closes at {start:%H:%M}; for always use ["any"]')
-    return Window(days=_days(days), start=start, end=end, zone=_zone(zone))
-
-
-def _time(hour: str, minute: str) -> time:
-    try:
-        return time(int(hour), int(minute))
-    except ValueError:
-        raise Wrong(f"has no time {hour}:{minute}; times go from 00:00 to 23:59") from None
-
-
-def _days(given: str) -> frozenset[int]:
-    """`SUN`, `SAT,SUN`, `MON-FRI`, `FRI-MON` or `DAILY`."""
-    if given == "DAILY":
-        return frozenset(range(7))
-    days: set[int] = set()
-    for part in given.split(","):
-        first, dash, last = part.partition("-")
-        if first not in _DAYS or (dash and last not in _DAYS):
-            raise Wrong(f'has no day "{part}"; days are {" ".join(_DAYS)}, as SUN, SAT,SUN, MON-FRI or DAILY')
-        begin, end = _DAYS.index(first), _DAYS.index(last or first)
-        days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
-    return frozenset(days)
-
-
-def _zone(name: str) -> str:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - for those who have windows
-
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        raise Wrong(f'has no time zone "{name}"; zones are named as Europe/Stockholm or UTC') from None
-    return name

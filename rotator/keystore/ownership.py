@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from rotator.accounts import account
 from rotator.errors import InstallationMismatch, KeyStoreUnavailable
 
 
@@ -40,13 +41,3 @@ def check_private(path: Path) -> None:
         raise KeyStoreUnavailable(
             f"{path} can be read by others (mode {stat.S_IMODE(found.st_mode):04o})", hint=f"chmod go= {path}"
         )
-
-
-def account(uid: int) -> str:
-    """The name of an account, or its number where it has none."""
-    import pwd  # noqa: PLC0415 - not on Windows
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"#{uid}"

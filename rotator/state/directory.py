@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from rotator.accounts import account
 from rotator.errors import ConfigError, InstallationMismatch
 
 
@@ -21,9 +22,9 @@ def prepare(path: Path) -> None:
             f"the state directory {path} cannot be made: {error.strerror}", hint="set another: path in [state]"
         ) from None
     if os.name == "posix" and found.st_uid != os.geteuid():
-        owner = _account(found.st_uid)
+        owner = account(found.st_uid)
         raise InstallationMismatch(
-            f"the state directory {path} belongs to {owner}, and this is {_account(os.geteuid())}",
+            f"the state directory {path} belongs to {owner}, and this is {account(os.geteuid())}",
             hint=f"run it as that account: sudo -u {owner} rotator …",
         )
     if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o022:
@@ -60,18 +61,9 @@ def agreed(in_state: str | None, in_keyring: str | None, state: Path) -> str | N
     """The installation id that both have, or the only one there is: half is enough. Raises InstallationMismatch."""
     if in_state is None or in_keyring is None or in_state == in_keyring:
         return in_state or in_keyring
-    who = _account(os.geteuid()) if os.name == "posix" else os.environ.get("USERNAME", "this account")
+    who = account(os.geteuid()) if os.name == "posix" else os.environ.get("USERNAME", "this account")
     raise InstallationMismatch(
         f"the state directory {state} and the keyring of {who} belong to different installations",
         hint="run rotator as the account that its service uses (sudo -u ACCOUNT rotator …), or name the state directory "
         "that belongs to this keyring: path in [state]",
     )
-
-
-def _account(uid: int) -> str:
-    import pwd  # noqa: PLC0415 - not on Windows
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"#{uid}"
