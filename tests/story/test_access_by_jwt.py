@@ -109,3 +109,15 @@ def test_links_are_added_by_the_bulk_edit_alone(access: tuple[Sandbox, Path]) ->
     assert len(puts) == 2
     assert all("/qrs/selection/" in path for path in puts)
     assert sandbox.rotator("rotate", "extra", "--now", config=through).status == 0
+
+
+def test_the_proxy_that_leads_to_qrs_restarts_in_the_middle(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    grant(sandbox)
+    for answer in ("open-request=cut", "open-request=finished"):
+        sandbox.control("POST", "/unknowns", answer)
+        sandbox.control("POST", "/delay", [0.2, 0.6])
+        ended = sandbox.rotator("rotate", "portal", "--now", config=through)
+        assert ended.status == 0, ended.err
+        sandbox.control("GET", "/idle")
+        assert sandbox.rotator("verify", "portal", config=through).status == 0
