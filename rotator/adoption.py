@@ -20,9 +20,10 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
     does not log in.
     """
     name = scene.spec.name
-    ring = _settled(scene, scene.world.keystore.ring())
+    ring = scene.world.keystore.ring()
     observed = rotation.look(scene, ring)
     shown = observed.virtual_proxy.fingerprint
+    _check_settled(scene, ring, shown)
     if shown is None:
         raise Refused(
             f"{name}: the virtual proxy {scene.spec.prefix!r} holds no certificate that can be read, so no key fits it",
@@ -66,8 +67,9 @@ def replace_key(scene: Scene, confirmed: str) -> Result:
     Nobody can test the lost key, so an undo can only see that its certificate is back.
     """
     name = scene.spec.name
-    ring = _settled(scene, scene.world.keystore.ring())
+    ring = scene.world.keystore.ring()
     observed = rotation.look(scene, ring)
+    _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
     check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed)
     rotation.ask(scene, observed.proxies)
     ring = remember(scene, ring, observed.virtual_proxy)
@@ -100,7 +102,8 @@ def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Re
     `take_along` is given the current private key first, and raises where it cannot be kept.
     """
     name, keystore = scene.spec.name, scene.world.keystore
-    ring = _settled(scene, keystore.ring())
+    ring = keystore.ring()
+    _check_settled(scene, ring, ring.intent.after if ring.intent else None)
     current = ring.at(Stage.CURRENT)
     if take_along is not None:
         if current is None:
@@ -118,10 +121,13 @@ def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Re
     return scene.result(ring, Outcome.RELEASED, "Released", message)
 
 
-def _settled(scene: Scene, ring: Ring) -> Ring:
-    """The ring, if no change is under way: taking or giving up a key in the middle of one would lose its way back."""
-    if ring.intent is None:
-        return ring
+def _check_settled(scene: Scene, ring: Ring, shown: str | None) -> None:
+    """Raise Refused while a change is under way: taking or giving up a key in its middle would lose its way back.
+
+    Where the server shows neither end of the change, somebody else has overtaken it, and it can only be given up.
+    """
+    if ring.intent is None or shown not in (ring.intent.before, ring.intent.after):
+        return
     verb = "create-proxy" if ring.intent.kind is IntentKind.FIRST_KEY else "rotate"
     raise Refused(
         f"{scene.spec.name}: a change of its certificate is not finished; it began "

@@ -27,7 +27,7 @@ from rotator.model import (
 )
 from rotator.planning import stages
 from rotator.planning.entity import CERTIFICATE_FIELD, baseline_of, check_complete
-from rotator.planning.provisioning import FIRST, KEEP, RESTORE, Plan, Surroundings, applied, described, plan
+from rotator.planning.provisioning import FIRST, KEEP, RESTORE, RESUME, Plan, Surroundings, applied, described, plan
 from rotator.planning.rotation import first_step
 from rotator.scene import Scene
 from rotator.setting import NO_ANSWER, PUT_ATTEMPTS, patiently
@@ -68,7 +68,8 @@ def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> R
         observed = _restored(scene, ring, observed)
     if ring.intent is not None:
         seen = rotation.Observed(ring, observed, proxies)
-        return rotation.conclude(scene, seen, first_step(scene.spec.name, ring, observed), outcome)
+        step = first_step(scene.spec.name, ring, observed)
+        return rotation.conclude(scene, seen, step, outcome, resumed=planned.key is RESUME)
     checks = _login(scene, ring, observed, proxies)
     reason, message = (
         outcome.value.capitalize(),

@@ -72,7 +72,7 @@ def rotate(scene: Scene, options: Options) -> Result:
     step = first_step(scene.spec.name, ring, observed.virtual_proxy)
     if step is not Step.CREATE and not options.dry_run:
         scene.world.tell("finishing the rotation that an earlier run began")
-        return conclude(scene, observed, step, Outcome.ROTATED)
+        return conclude(scene, observed, step, Outcome.ROTATED, resumed=True)
     verdict = due(scene.spec, as_served(ring, observed.virtual_proxy), scene.world.clock.now())
     if not options.now and not verdict.due:
         result = scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message)
@@ -142,14 +142,17 @@ def check_window(spec: ProxySpec, now: datetime) -> None:
     )
 
 
-def conclude(scene: Scene, observed: Observed, step: Step, outcome: Outcome) -> Result:
-    """From an open intent to its end: set where that is still to do, test, finish, or undo. Raises RotatorError."""
+def conclude(scene: Scene, observed: Observed, step: Step, outcome: Outcome, *, resumed: bool = False) -> Result:
+    """From an open intent to its end: set where that is still to do, test, finish, or undo. Raises RotatorError.
+
+    `resumed`: an earlier run opened the intent.
+    """
     ring, virtual_proxy, proxies = observed.ring, observed.virtual_proxy, observed.proxies
     scene.check_way()
     if step is Step.UNDO:
         raise steps.undo(scene, ring, virtual_proxy, proxies, ())
     if step is Step.SET:
-        virtual_proxy = steps.set_certificate(scene, ring, virtual_proxy.id)
+        virtual_proxy = steps.set_certificate(scene, ring, virtual_proxy.id, resumed=resumed)
     tested = steps.test(scene, ring, virtual_proxy, proxies)
     if not verification.all_passed(tested):
         if ring.intent is not None and ring.intent.kind is IntentKind.FIRST_KEY:

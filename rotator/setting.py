@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from rotator import verification
-from rotator.errors import Conflict, Drift, ServerError, ServerFault, ServerUnreachable, UnexpectedAnswer
+from rotator.errors import Conflict, Drift, RotatorError, ServerError, ServerFault, ServerUnreachable, UnexpectedAnswer
 from rotator.model import Fingerprint, Ring, VirtualProxy, short
 from rotator.planning.entity import check_complete, with_certificate
 from rotator.scene import Scene
@@ -24,49 +24,59 @@ def put(
 
     An edit that somebody made in between survives: the entity is read again and ours is made on top of it. After a
     lost answer the server is asked, as the change may have been applied, and may land late: sent again, the later
-    `modifiedDate` makes the late one fail. Raises Drift for any third certificate, ServerError otherwise.
+    `modifiedDate` makes the late one fail. Raises Drift for any third certificate, one of NO_ANSWER where nobody knows
+    whether it was applied, and other errors where it was not for certain.
     """
     repository = scene.world.repository
 
     def ask() -> VirtualProxy:
         return repository.virtual_proxy(proxy_id)
 
-    lost: ServerError | None = None
-    for attempt in range(PUT_ATTEMPTS):
-        if lost is not None:
-            scene.world.clock.sleep(min(verification.FIRST_WAIT * 2**attempt, verification.LONGEST_WAIT))
-        observed = patiently(scene, ask) if lost is not None else ask()
-        if observed.fingerprint == goal:
-            # What an earlier run sent, or this one, has landed meanwhile.
-            lost = None
-            break
-        if observed.fingerprint != start:
-            raise Drift(
-                f"{scene.spec.name}: the certificate changed under the rotation: expected "
-                f"{named(start)}, the server shows {named(observed.fingerprint)}",
-                hint="somebody else changes this virtual proxy; find out who, then run rotator status",
-            )
-        check_complete(scene.spec.name, scene.auth, ring, observed)
-        try:
-            repository.update(with_certificate(observed, text))
-        except Conflict as error:
-            lost = error
-        except NO_ANSWER as error:
-            lost = error
-        else:
-            lost = None
-            break
-    if lost is not None and patiently(scene, ask).fingerprint != goal:
-        raise lost
-    scene.world.logins.refresh()
-    observed = patiently(scene, ask)
-    if observed.fingerprint != goal:
+    unanswered: ServerError | None = None
+    try:
+        for attempt in range(PUT_ATTEMPTS):
+            if attempt:
+                scene.world.clock.sleep(min(verification.FIRST_WAIT * 2**attempt, verification.LONGEST_WAIT))
+            observed = patiently(scene, ask) if attempt else ask()
+            if observed.fingerprint == goal:
+                # What an earlier run sent, or this one, has landed meanwhile.
+                break
+            _check_start(scene, observed, start)
+            check_complete(scene.spec.name, scene.auth, ring, observed)
+            try:
+                repository.update(with_certificate(observed, text))
+                break
+            except Conflict:
+                if attempt == PUT_ATTEMPTS - 1:
+                    raise
+            except NO_ANSWER as error:
+                unanswered = error
+        scene.world.logins.refresh()
+        observed = patiently(scene, ask)
+    except Drift:
+        raise
+    except RotatorError:
+        # Whatever went wrong last: a PUT that was not answered may still have been, or be, applied.
+        if unanswered is not None:
+            raise unanswered from None
+        raise
+    if observed.fingerprint == goal:
+        return observed
+    if unanswered is not None:
+        raise unanswered
+    raise Drift(
+        f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows {named(observed.fingerprint)}",
+        hint=f"somebody else changes this virtual proxy; find out who: rotator status {scene.spec.name}",
+    )
+
+
+def _check_start(scene: Scene, observed: VirtualProxy, start: Fingerprint | None) -> None:
+    if observed.fingerprint != start:
         raise Drift(
-            f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows "
-            f"{named(observed.fingerprint)}",
-            hint="somebody else changes this virtual proxy; find out who, then run rotator status",
+            f"{scene.spec.name}: the certificate changed under the rotation: expected {named(start)}, "
+            f"the server shows {named(observed.fingerprint)}",
+            hint=f"somebody else changes this virtual proxy; find out who: rotator status {scene.spec.name}",
         )
-    return observed
 
 
 def patiently(scene: Scene, ask: Callable[[], T]) -> T:

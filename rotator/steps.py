@@ -103,8 +103,12 @@ def _new_intent(scene: Scene, kind: IntentKind, pending: KeyVersion) -> Intent:
     )
 
 
-def set_certificate(scene: Scene, ring: Ring, proxy_id: str) -> VirtualProxy:
-    """The step set: the intent's certificate on the server. Undoes the intent where nothing was changed for certain."""
+def set_certificate(scene: Scene, ring: Ring, proxy_id: str, *, resumed: bool) -> VirtualProxy:
+    """The step set: the intent's certificate on the server.
+
+    Gives the intent up where nothing was changed for certain: not after a lost answer, and not one that an earlier run
+    opened (`resumed`), whose PUT may still be on its way.
+    """
     intent = _intent(ring)
     text = scene.world.keystore.certificate(_version(ring, intent.after).certificate)
     scene.world.tell(f"putting the certificate of {short(intent.after)} on the virtual proxy")
@@ -116,7 +120,8 @@ def set_certificate(scene: Scene, ring: Ring, proxy_id: str) -> VirtualProxy:
     except Drift:
         raise
     except RotatorError:
-        scene.world.keystore.save(stages.undone(ring, scene.world.clock.now()))
+        if not resumed:
+            scene.world.keystore.save(stages.undone(ring, scene.world.clock.now()))
         raise
 
 

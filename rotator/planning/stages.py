@@ -17,10 +17,10 @@ def with_pending(ring: Ring, version: KeyVersion, now: datetime) -> Ring:
 
 
 def with_current(ring: Ring, version: KeyVersion, now: datetime) -> Ring:
-    """A key that the server already serves is taken in; what was current becomes previous."""
+    """A key that the server already serves is taken in; what was current becomes previous, an intent is overtaken."""
     moves = {Stage.CURRENT: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED, Stage.PENDING: Stage.RETIRED}
     others = replace(ring, keys=tuple(key for key in ring.keys if key.fingerprint != version.fingerprint))
-    return replace(ring, keys=(*_moved(others, moves, now), version))
+    return replace(ring, keys=(*_moved(others, moves, now), version), intent=None)
 
 
 def opened(ring: Ring, intent: Intent) -> Ring:

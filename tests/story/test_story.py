@@ -4,11 +4,14 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sandbox_process import Sandbox
 from secret_service import SecretServiceDaemon
+
+from rotator.keys import PrivateKey
 
 
 def login(sandbox: Sandbox, token: str, proxy: int = 0) -> tuple[int, str]:
@@ -110,8 +113,6 @@ def test_without_a_window_only_people_rotate(portal: Sandbox) -> None:
 
 
 def test_outside_the_window_try_later(portal: Sandbox) -> None:
-    from datetime import UTC, datetime
-
     day = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")[(datetime.now(UTC).weekday() + 3) % 7]
     portal.configure(('window = ["any"]', f'window = ["{day} 02:00-05:00 UTC"]'))
     ended = portal.rotator("rotate", "--now", "--json")
@@ -131,8 +132,6 @@ def test_adopt_takes_a_key_in_without_a_write(portal: Sandbox) -> None:
 
 
 def test_a_key_that_is_not_the_served_one_is_not_taken_in(portal: Sandbox) -> None:
-    from rotator.keys import PrivateKey
-
     portal.rotator("release", "portal")
     ended = portal.rotator("adopt", "portal", "--key", "-", stdin=PrivateKey.generate(2048).to_pem().decode())
     assert ended.status == 1
@@ -384,3 +383,47 @@ def test_a_creation_that_is_disturbed_is_finished_by_the_same_run_or_the_next(sa
         assert again.status == 0, again.err
     assert sandbox.rotator("verify").status == 0
     assert len(sandbox.rotator("keys", "list", "--json").result["keys"]) == 1
+
+
+def foreign_certificate(sandbox: Sandbox) -> str:
+    """Somebody pastes a certificate of their own in the QMC. Returns its private key."""
+    key = PrivateKey.generate(2048)
+    trust = ssl.create_default_context(cafile=str(sandbox.folder / "root.pem"))
+    trust.load_cert_chain(sandbox.folder / "client.pem", sandbox.folder / "client_key.pem")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+    headers = {"X-Qlik-Xrfkey": "0" * 16, "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
+    url = f"{sandbox.ready['qrs']}/qrs/virtualproxyconfig"
+    with opener.open(urllib.request.Request(f"{url}/full?xrfkey={'0' * 16}", headers=headers)) as answer:
+        entity = next(item for item in json.load(answer) if item["prefix"] == "portal")
+    entity["jwtPublicKeyCertificate"] = key.certificate("theirs", 100, datetime.now(UTC))
+    data = json.dumps(entity).encode()
+    put = urllib.request.Request(f"{url}/{entity['id']}?xrfkey={'0' * 16}", headers=headers, data=data, method="PUT")
+    with opener.open(put) as answer:
+        assert answer.status == 200
+    return key.to_pem().decode()
+
+
+@pytest.mark.parametrize("way_out", ["adopt", "replace"])
+def test_a_rotation_that_somebody_overtook_has_a_way_out(portal: Sandbox, way_out: str) -> None:
+    portal.fault("reset@qrs:PUT#*")
+    assert portal.rotator("rotate", "--now").status == 1
+    assert portal.rotator("adopt", "portal", "--replace-key", "--fingerprint", "0" * 12).status == 1  # not finished
+    portal.control("DELETE", "/faults")
+    theirs = foreign_certificate(portal)
+    assert portal.rotator("rotate", "--now").status == 4
+    shown = PrivateKey.from_file_bytes(theirs.encode()).fingerprint[:12]
+    if way_out == "adopt":
+        ended = portal.rotator("adopt", "portal", "--key", "-", stdin=theirs)
+    else:
+        ended = portal.rotator("adopt", "portal", "--replace-key", "--fingerprint", shown)
+    assert ended.status == 0, ended.err
+    assert portal.rotator("rotate", "--now").status == 0
+    assert portal.rotator("verify").status == 0
+
+
+def test_a_put_that_is_forbidden_leaves_nothing_open(portal: Sandbox) -> None:
+    portal.fault("status=403@qrs:PUT#*")
+    assert portal.rotator("rotate", "--now").status == 1
+    portal.control("DELETE", "/faults")
+    assert portal.rotator("due").status == 1
+    assert portal.rotator("rotate", "--now").status == 0
