@@ -42,20 +42,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command, name in (
-    (create_proxy, "create-proxy"),
-    (adopt, "adopt"),
-    (rotate, "rotate"),
-    (due, "due"),
-    (verify, "verify"),
-    (status, "status"),
-    (token, "token"),
-    (release, "release"),
-    (doctor, "doctor"),
-    (sandbox, "sandbox"),
-    (demo, "demo"),
+for command, name, said in (
+    (create_proxy, "create-proxy", "Create or repair virtual proxies."),
+    (adopt, "adopt", "Take over a virtual proxy in use."),
+    (rotate, "rotate", "Replace the signing key."),
+    (due, "due", "Tell by the exit status what is due."),
+    (verify, "verify", "Test logins on every proxy."),
+    (status, "status", "Show how things are now."),
+    (token, "token", "Sign a short-lived token."),
+    (release, "release", "Stop managing a virtual proxy."),
+    (doctor, "doctor", "Try everything that has to work."),
+    (sandbox, "sandbox", "Run a stand-in for Qlik Sense."),
+    (demo, "demo", "Tell the whole story in a minute."),
 ):
-    app.command(name, epilog=sandbox_help() if name == "sandbox" else None)(command)
+    app.command(name, short_help=said, epilog=sandbox_help() if name == "sandbox" else None)(command)
 app.add_typer(keys, name="keys")
 
 

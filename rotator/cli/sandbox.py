@@ -19,7 +19,7 @@ def sandbox(
     qps_port: Annotated[int, typer.Option(help="The central proxy service's REST port.")] = 4243,
     proxy_port: Annotated[str, typer.Option(metavar="PORT[,PORT]...", help="The proxies' ports.")] = "443",
     nodes: Annotated[int, typer.Option(min=1, max=20, help="Nodes with a proxy each; the first one is central.")] = 1,
-    release: Annotated[str | None, typer.Option(metavar="NAME", help="The release to play; see --list.")] = None,
+    release: Annotated[str | None, typer.Option(metavar="NAME", help="The release to play; see below.")] = None,
     restart_delay: Annotated[
         str, typer.Option(metavar="MIN-MAX", help="Seconds a proxy takes to apply a change; 0: at once.")
     ] = "0.2-1.5",
