@@ -78,13 +78,19 @@ def mapped(error: BaseException, route: Route, method: str, path: str) -> Server
             **where,
         )
     if any(isinstance(item, IncompleteRead) for item in chain):
-        return UnexpectedAnswer(f"the answer of {route.host} to {method} {path} was cut short", **where)
+        return UnexpectedAnswer(
+            f"the answer of {route.host} to {method} {path} was cut short",
+            hint="try again; then see what is between here and the server",
+            **where,
+        )
     if any(isinstance(item, DecodeError | ProtocolError | InvalidHeader) for item in chain):
         return UnexpectedAnswer(
             f"{route.host} answers {method} {path} with something that is not HTTP", hint="is the port right?", **where
         )
     kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in chain if not isinstance(item, NewConnectionError)))
-    return ServerUnreachable(f"{route.address}:{route.port} cannot be reached: {kinds}", **where)
+    return ServerUnreachable(
+        f"{route.address}:{route.port} cannot be reached: {kinds}", hint="see rotator doctor", **where
+    )
 
 
 def stale(error: ServerUnreachable) -> bool:
@@ -158,9 +164,9 @@ def check(answer: "Answer", *, direct: bool) -> None:
         case 403:
             raise failed(PermissionDenied, answer, "forbidden", _NO_CERTIFICATE if direct else _NO_RIGHTS)
         case 400:
-            raise failed(BadRequest, answer, "bad request", None if direct else _NO_PREFIX)
+            raise failed(BadRequest, answer, "bad request", _NOT_TAKEN if direct else _NO_PREFIX)
         case 404:
-            raise failed(NotFound, answer, "not found")
+            raise failed(NotFound, answer, "not found", "it was deleted meanwhile, or the user may not see it")
         case 409:
             raise failed(Conflict, answer, "somebody else changed it meanwhile", "try again")
         case status if 300 <= status < 400:  # noqa: PLR2004 - redirections, RFC 9110
@@ -169,10 +175,10 @@ def check(answer: "Answer", *, direct: bool) -> None:
             raise failed(
                 ServerFault, answer, "the server failed", "see the Repository's log on the server, then try again"
             )
-    raise failed(UnexpectedAnswer, answer, "a status that means nothing here")
+    raise failed(UnexpectedAnswer, answer, "a status that means nothing here", "is this the right server and port?")
 
 
-def failed(kind: type[E], answer: "Answer", what: str, hint: str | None = None) -> E:
+def failed(kind: type[E], answer: "Answer", what: str, hint: str) -> E:
     """An error about an answer: what was asked, what that means, the status, and what the body says."""
     said = excerpt(answer.text)
     return kind(
@@ -185,6 +191,7 @@ def failed(kind: type[E], answer: "Answer", what: str, hint: str | None = None) 
 
 
 _DROPPED = "something between here and the server drops headers or parts of the URL"
+_NOT_TAKEN = "QRS does not take what was sent: compare the configuration with the virtual proxy, --plan shows both"
 _NO_LOGIN = "see the user and key of this access: rotator doctor"
 _NO_CERTIFICATE = (
     r"the client certificate did not arrive or is not this site's, or the user has no rights: use INTERNAL\sa_api, and a "

@@ -55,7 +55,9 @@ class Qrs:
             return wire.virtual_proxy(wire.one(answer), answer)
         created = self.find(str(body["prefix"]))
         if created is None:
-            raise UnexpectedAnswer(f"POST {VIRTUAL_PROXY}: status {answer.status}, but the virtual proxy is not there")
+            raise UnexpectedAnswer(
+                f"POST {VIRTUAL_PROXY}: status {answer.status}, but the virtual proxy is not there", hint="run it again"
+            )
         return created
 
     def update(self, entity: Mapping[str, Json]) -> VirtualProxy:

@@ -81,6 +81,7 @@ def test_every_bad_answer_is_one_clear_error(tmp_path: Path, script: Script, kin
     with Scripted(script, tmp_path) as server, pytest.raises(ServerError) as caught:
         qrs(server).build_version()
     assert type(caught.value) is kind, caught.value
+    assert caught.value.hint
     assert "GET" in caught.value.message
     assert len(caught.value.message) < 500
     assert "<" not in caught.value.message
