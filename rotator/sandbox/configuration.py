@@ -1,6 +1,7 @@
 """The rotator.toml that a sandbox writes beside its certificates."""
 
 import base64
+import json
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ def write(folder: Path, qrs: str, rims: Sequence[tuple[str, int]]) -> Path:
     routes = "".join(f'"{host}" = {{ connect = "127.0.0.1:{port}", host = "{host}" }}\n' for host, port in rims)
     probe = f"\n[site.sandbox.probe]\n{routes}" if rims else ""
     path = folder / "rotator.toml"
-    write_private(path, _TEMPLATE.format(folder=folder, qrs=qrs, probe=probe).encode())
+    # TOML escapes quotes and backslashes as JSON does.
+    quoted = json.dumps(str(folder), ensure_ascii=False)[1:-1]
+    write_private(path, _TEMPLATE.format(folder=quoted, qrs=qrs, probe=probe).encode())
     return path
 
 

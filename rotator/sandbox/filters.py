@@ -117,6 +117,8 @@ class _Parser:
     def _compare(self, operator: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:  # noqa: ANN401 - JSON
         if isinstance(left, bool) is not isinstance(right, bool) or isinstance(left, str) is not isinstance(right, str):
             return False
+        if not isinstance(left, str | int | float):
+            return False
         if isinstance(left, str) and not self._case:
             left, right = left.casefold(), str(right).casefold()
         return operator(left, right)

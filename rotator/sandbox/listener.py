@@ -13,6 +13,8 @@ from rotator.sandbox.faults import Fault, Faults
 
 FINISH_LIMIT = 5.0
 """Seconds that an open request is given where it is let finish."""
+PEER = "client certificate"
+"""Where a request keeps the client certificate that came with its connection."""
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -94,6 +96,8 @@ class Listener:
             self._open.discard(task)
 
     async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
+        # Taken now: a request that is applied late has lost its connection, and the certificate with it.
+        request[PEER] = request.transport.get_extra_info("peercert") if request.transport else None
         cold = self._faults.standing("cold")
         if self._cold and self.service == "proxy" and isinstance(cold, float):
             self._cold = False

@@ -195,7 +195,7 @@ class Qrs:
         if kind == "virtualproxyconfig":
             self._repository.delete(entity_id)
         elif kind in self._repository.others:
-            del self._repository.others[kind][entity_id]
+            self._repository.forget(kind, entity_id)
         else:
             return answers.text("", 405)
         return answers.empty()

@@ -296,6 +296,12 @@ class Repository:
         self.others[kind][entity["id"]] = entity
         return entity
 
+    def forget(self, kind: str, entity_id: str) -> None:
+        """DELETE an entity of another kind; a tag goes from what it is on."""
+        del self.others[kind][entity_id]
+        for entity in self.virtual_proxies.values():
+            entity["tags"] = [item for item in entity["tags"] if item["id"] != entity_id]
+
     def change(self, kind: str, entity_id: str, body: Entity, by: str) -> Entity:
         """PUT an entity of another kind. Raises Rejected."""
         stored = self.others[kind][entity_id]

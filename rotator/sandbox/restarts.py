@@ -22,6 +22,7 @@ class Restarts:
         self._faults = faults
         self._unknowns = unknowns
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._downs: dict[str, asyncio.Task[None]] = {}
         self._proxies: Mapping[str, tuple[Proxy, Listener]] = {}
         self.cut = 0
 
@@ -44,14 +45,19 @@ class Restarts:
 
     async def idle(self) -> None:
         """Wait until no proxy is restarting."""
-        while running := [task for task in self._running.values() if not task.done()]:
+        while running := [task for task in (*self._running.values(), *self._downs.values()) if not task.done()]:
             await asyncio.wait(running)
 
     async def _restarted(self, proxy: Proxy, listener: Listener) -> None:
         """Half of the delay the old settings serve, for the other half nobody answers."""
         delay = self._random.uniform(self.shortest, self.longest)
         await asyncio.sleep(delay / 2)
-        await asyncio.shield(self._down(proxy, listener, delay / 2))
+        # A newer change cancels the wait, never a proxy that is down already: two would open the same port.
+        down = self._downs.get(proxy.service_id)
+        if down is not None and not down.done():
+            await asyncio.wait([down])
+        down = self._downs[proxy.service_id] = asyncio.ensure_future(self._down(proxy, listener, delay / 2))
+        await asyncio.shield(down)
 
     async def _down(self, proxy: Proxy, listener: Listener, seconds: float) -> None:
         await listener.close(cut=self._unknowns.is_("open-request", "cut"))

@@ -15,7 +15,7 @@ from rotator.sandbox.certificates import Authority, Pair, write_client, write_pr
 from rotator.sandbox.clock import Clock
 from rotator.sandbox.control import Control
 from rotator.sandbox.faults import Fault, Faults
-from rotator.sandbox.listener import Handler, Listener, Log
+from rotator.sandbox.listener import PEER, Handler, Listener, Log
 from rotator.sandbox.proxy import Proxy
 from rotator.sandbox.qps import Qps
 from rotator.sandbox.qrs import Qrs
@@ -28,6 +28,7 @@ from rotator.sandbox.unknowns import Unknowns
 
 
 LOCAL = "localhost"
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,10 @@ class SandboxSite:
     async def open(self) -> dict[str, object]:
         """Listen everywhere, write the folder. Returns what the ready line says."""
         settings, folder = self._settings, self._settings.folder
+        _check_ports(settings)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (folder / "client.pem").exists() and not (folder / "control.json").exists():
+            raise ValueError(f"{folder} holds a client.pem that is not a sandbox's: name another folder")
         folder.chmod(0o700)
         authority = Authority("Qlik Sense Site Root", identified=settings.root_identified)
         stranger = Authority("Another Site Root")
@@ -120,7 +124,7 @@ class SandboxSite:
         """403 without a client certificate, with another site's, and without X-Qlik-User."""
 
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
-            shown = request.transport.get_extra_info("peercert") if request.transport else None
+            shown = request.get(PEER)
             if not shown or _issuer(shown) != issuer or _caller(request) is None:
                 return answers.text("Forbidden", 403)
             return await handler(request)
@@ -170,6 +174,13 @@ async def run(settings: Settings) -> None:
     await stop.wait()
     await control.cleanup()
     await site.close()
+
+
+def _check_ports(settings: Settings) -> None:
+    """Raise ValueError where a port cannot be one."""
+    for port in (settings.qrs_port, settings.qps_port, *settings.proxy_ports):
+        if not 0 <= port <= LAST_PORT:
+            raise ValueError(f"{port} is no port: 0 to {LAST_PORT}")
 
 
 def _ports(given: tuple[int, ...], nodes: int) -> list[int]:

@@ -335,6 +335,78 @@ def test_a_change_takes_its_time_and_then_is_there(site: Sandbox) -> None:
     assert client.proxy("/jwt/qps/user", token(), index=1)[0] == 200
 
 
+def test_a_late_put_is_applied_after_its_answer_was_lost(site: Sandbox) -> None:
+    client = Client(site)
+    entity = created(client)
+    site.fault("late=0.2@qrs:PUT")
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        client.qrs("PUT", f"virtualproxyconfig/{entity['id']}", {**entity, "description": "late"})
+    deadline = datetime.now(UTC) + timedelta(seconds=10)
+    while client.qrs("GET", f"virtualproxyconfig/{entity['id']}")[1]["description"] != "late":
+        assert datetime.now(UTC) < deadline, "the change never came"
+
+
+def test_a_proxy_that_is_down_comes_back_before_it_restarts_again() -> None:
+    import asyncio
+    from types import SimpleNamespace
+
+    from rotator.sandbox.faults import Faults
+    from rotator.sandbox.restarts import Restarts
+    from rotator.sandbox.unknowns import Unknowns
+
+    said: list[str] = []
+    is_down = asyncio.Event()
+
+    class Port:
+        async def close(self, *, cut: bool) -> None:
+            said.append("close" if cut else "finish")
+            is_down.set()
+
+        async def open(self) -> None:
+            said.append("open")
+
+    async def changed_twice() -> None:
+        restarts = Restarts(0.2, 0.2, 1, faults=Faults(), unknowns=Unknowns())
+        proxy: Any = SimpleNamespace(service_id="p", host="localhost", apply=lambda: 0)
+        port: Any = Port()
+        restarts.attach({"p": (proxy, port)})
+        restarts.restart("p")
+        await is_down.wait()
+        restarts.shortest = restarts.longest = 0.01
+        restarts.restart("p")
+        await restarts.idle()
+
+    asyncio.run(changed_twice())
+    assert said == ["close", "open", "close", "open"]
+
+
+def test_a_folder_of_others_is_left_alone(folder: Path) -> None:
+    import subprocess
+
+    mine = folder / "client.pem"
+    mine.write_text("mine")
+    folder.chmod(0o755)
+    ended = subprocess.run((*ROTATOR, "sandbox", "--dir", str(folder)), capture_output=True, text=True, timeout=20)
+    assert (ended.returncode, mine.read_text(), folder.stat().st_mode & 0o777) == (2, "mine", 0o755)
+
+
+def test_a_tag_that_is_deleted_goes_from_its_virtual_proxies(site: Sandbox) -> None:
+    client = Client(site)
+    entity = created(client)
+    tag = client.qrs("POST", "tag", {"name": "t"})[1]
+    client.qrs("PUT", f"virtualproxyconfig/{entity['id']}", {**entity, "tags": [{"id": tag["id"]}]})
+    assert client.qrs("DELETE", f"tag/{tag['id']}")[0] == 204
+    assert client.qrs("GET", f"virtualproxyconfig/{entity['id']}")[1]["tags"] == []
+
+
+def test_the_configuration_of_a_folder_with_an_odd_name_can_be_read(folder: Path) -> None:
+    import tomllib
+
+    odd = folder / 'a"b\\c'
+    with Sandbox(odd) as running:
+        assert tomllib.loads(running.config.read_text())["site"]["sandbox"]["root_ca"] == f"{odd}/root.pem"
+
+
 def test_rubbish_is_answered(site: Sandbox) -> None:
     import socket
 
@@ -359,6 +431,7 @@ def test_rubbish_is_answered(site: Sandbox) -> None:
         ("--release", "1999-01"),
         ("--restart-delay", "x"),
         ("--proxy-port", "x"),
+        ("--proxy-port", "65536"),
     ],
 )
 def test_options_that_mean_nothing(folder: Path, arguments: tuple[str, ...]) -> None:
