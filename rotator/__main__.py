@@ -10,6 +10,9 @@ def main() -> None:
 
         print(f"rotator {__version__}")  # noqa: T201 - this is the answer
         return
+    from rotator.hardening import undumpable  # noqa: PLC0415 - see above
+
+    undumpable()
     from rotator.cli.app import run  # noqa: PLC0415 - see above
 
     sys.exit(run(sys.argv[1:]))

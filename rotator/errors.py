@@ -8,6 +8,7 @@
     |   `-- WindowClosed
     |-- PersonNeeded                        4  drift, an undo that failed, an unknown state
     |   |-- Drift
+    |   |-- RestoredKeyring                    the keyring is an older copy than the journal knows
     |   `-- UndoFailed
     |-- NotDelivered                        5  rotated and tested; the hand-over failed
     |-- InstallationMismatch               78  state and keyring belong to different installations
@@ -15,6 +16,7 @@
     |   |-- KeyStoreUnavailable                locked, absent, timed out
     |   |-- KeyNotFound
     |   `-- KeyStoreCorrupt                    what was read back is not what was stored
+    |-- JournalError                        1  the journal in the state directory
     |-- KeyMaterialError                    1  a key or certificate that cannot be used
     |-- SecretUnavailable                   1  a password or master key that a reference names
     |-- ServerError                         1  carries method, url, status
@@ -137,6 +139,10 @@ class Drift(PersonNeeded):
     """The server holds what rotator neither put there nor knows."""
 
 
+class RestoredKeyring(PersonNeeded):
+    """The keyring is an older copy of itself, or empty, where the journal knows of later changes."""
+
+
 class UndoFailed(PersonNeeded):
     """The new key failed and the old one could not be put back. Carries both causes in its message."""
 
@@ -167,6 +173,10 @@ class KeyNotFound(KeyStoreError):
 
 class KeyStoreCorrupt(KeyStoreError):
     """The keyring holds something else than what was stored."""
+
+
+class JournalError(RotatorError):
+    """The journal cannot be opened, read, or begun: damaged, written by a newer rotator, or on a full disk."""
 
 
 class KeyMaterialError(RotatorError):

@@ -1,6 +1,7 @@
 """What the verbs need of the world, as protocols. The adapters fulfil them; tests may too."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -71,8 +72,8 @@ class KeyStore(Protocol):
     def certificate(self, digest: Digest) -> str:
         """The exact text, its digest checked."""
 
-    def remove(self, name: str) -> None:
-        """Delete a key item or certificate text for good."""
+    def remove(self, ring: Ring, version: KeyVersion) -> None:
+        """Delete a private key for good, and its certificate's text where nothing else in `ring` names it."""
 
     def clear(self) -> None:
         """Delete every key, every certificate and the ring, the ring last."""
@@ -148,6 +149,16 @@ class HandOver(Protocol):
         """Run the hook to its end. Raises NotDelivered."""
 
 
+class Journal(Protocol):
+    """What is done, written down before and after. A journal that cannot be written any more never stops a run."""
+
+    def step(self, name: str, fingerprint: str | None = None) -> AbstractContextManager[None]:
+        """A step of the verb, about the key with this fingerprint."""
+
+    def effect(self, name: str, detail: str = "") -> AbstractContextManager[None]:
+        """One change of the keyring or the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything a verb works with for one virtual proxy.
@@ -160,6 +171,7 @@ class World:
     logins: Logins
     sessions: Sessions
     keystore: KeyStore
+    journal: Journal
     clock: Clock
     hand_over: HandOver
     generate: "Callable[[int], PrivateKey]"

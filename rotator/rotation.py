@@ -7,9 +7,13 @@ from rotator import steps, verification
 from rotator.errors import (
     ConfigError,
     Drift,
+    KeyStoreError,
     NotDelivered,
     Refused,
+    RestoredKeyring,
+    RotatorError,
     TryLater,
+    UsageError,
     VerificationFailed,
     WindowClosed,
 )
@@ -28,7 +32,8 @@ from rotator.model import (
     VirtualProxy,
     short,
 )
-from rotator.planning.due import WINDOW_MARGIN, Due, DueReason, due
+from rotator.planning import stages
+from rotator.planning.due import WINDOW_MARGIN, Due, DueReason, due, next_retry
 from rotator.planning.entity import check_complete
 from rotator.planning.rotation import Step, as_served, check_manageable, first_step
 from rotator.planning.windows import closes, next_opening
@@ -58,8 +63,37 @@ def rotate(scene: Scene, options: Options) -> Result:
     """Rotate one virtual proxy, if that is due or asked for.
 
     Finishes first what an earlier run left: an open intent, a hand-over. Raises RotatorError; the key that was current
-    then still logs in, unless the error is a PersonNeeded.
+    then still logs in, unless the error is a PersonNeeded. A failure stays due, and is put off for unattended runs.
     """
+    try:
+        return _rotated(scene, options)
+    except (TryLater, ConfigError, UsageError, NotDelivered, RestoredKeyring):
+        raise
+    except RotatorError as error:
+        if not options.dry_run:
+            _put_off(scene, error)
+        raise
+
+
+def _put_off(scene: Scene, error: RotatorError) -> None:
+    """Note in the keyring when the next unattended run may begin, and say so."""
+    if scene.spec.consumers is Consumers.MANUAL:
+        return
+    try:
+        ring = scene.world.keystore.ring()
+        if ring.at(Stage.CURRENT) is None:
+            return
+        retry = next_retry(ring, scene.world.clock.now())
+        scene.world.keystore.save(stages.put_off(ring, retry))
+    except KeyStoreError as failure:
+        scene.world.tell(f"when to try again could not be noted: {failure.message}")
+        return
+    at_once = ring.intent is not None or ring.delivery is not None
+    when = "by the next unattended run" if at_once else f"unattended not before {retry.at:%Y-%m-%d %H:%M} UTC"
+    error.hint = f"{error.hint}; it is tried again {when}" if error.hint else f"it is tried again {when}"
+
+
+def _rotated(scene: Scene, options: Options) -> Result:
     ring = scene.world.keystore.ring()
     if ring.delivery is not None and not options.dry_run:
         scene.world.tell("delivering a key that an earlier run could not hand over")
@@ -94,6 +128,11 @@ def _check_time(scene: Scene, options: Options) -> None:
 
 def look(scene: Scene, ring: Ring) -> Observed:
     """What is there, without changing anything. Raises Drift, Refused, ServerError."""
+    with scene.world.journal.step("look"):
+        return _looked(scene, ring)
+
+
+def _looked(scene: Scene, ring: Ring) -> Observed:
     name, prefix, repository = scene.spec.name, scene.spec.prefix, scene.world.repository
     virtual_proxy = repository.find(prefix)
     if virtual_proxy is None:

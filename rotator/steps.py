@@ -11,6 +11,7 @@ from dataclasses import replace
 from rotator import verification
 from rotator.errors import (
     Drift,
+    KeyStoreError,
     NotDelivered,
     PersonNeeded,
     RotatorError,
@@ -33,6 +34,7 @@ from rotator.model import (
     short,
 )
 from rotator.planning import stages
+from rotator.planning.due import after_rollback
 from rotator.planning.rotation import reusable_pending
 from rotator.scene import Scene
 from rotator.setting import NO_ANSWER, named, put
@@ -40,6 +42,11 @@ from rotator.setting import NO_ANSWER, named, put
 
 def create(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
     """A pending key, stored and proven: the one that an earlier run prepared, or a new one."""
+    with scene.world.journal.step("create"):
+        return _created(scene, ring)
+
+
+def _created(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
     ready = reusable_pending(ring, scene.spec)
     if ready is not None:
         scene.world.tell(f"using the pending key {short(ready.fingerprint)}")
@@ -84,12 +91,12 @@ def open_intent(scene: Scene, ring: Ring, observed: VirtualProxy, kind: IntentKi
         before=observed.fingerprint,
         before_certificate=keystore.add_certificate(text) if text else None,
     )
-    return keystore.save(replace(stages.opened(ring, intent), proxy_id=observed.id))
+    return keystore.save(replace(stages.opened(ring, intent, observed.modified), proxy_id=observed.id))
 
 
 def open_first_intent(scene: Scene, ring: Ring, pending: KeyVersion) -> Ring:
     """The same for a virtual proxy that is not there yet."""
-    return scene.world.keystore.save(stages.opened(ring, _new_intent(scene, IntentKind.FIRST_KEY, pending)))
+    return scene.world.keystore.save(stages.opened(ring, _new_intent(scene, IntentKind.FIRST_KEY, pending), None))
 
 
 def _new_intent(scene: Scene, kind: IntentKind, pending: KeyVersion) -> Intent:
@@ -113,7 +120,8 @@ def set_certificate(scene: Scene, ring: Ring, proxy_id: str, *, resumed: bool) -
     text = scene.world.keystore.certificate(_version(ring, intent.after).certificate)
     scene.world.tell(f"putting the certificate of {short(intent.after)} on the virtual proxy")
     try:
-        return put(scene, ring, proxy_id, start=intent.before, goal=intent.after, text=text)
+        with scene.world.journal.step("set", intent.after):
+            return put(scene, ring, proxy_id, start=intent.before, goal=intent.after, text=text)
     except NO_ANSWER as error:
         error.hint = f"the next run asks the server and goes on from there: rotator rotate {scene.spec.name} --now"
         raise
@@ -137,18 +145,29 @@ def test(scene: Scene, ring: Ring, observed: VirtualProxy, proxies: Sequence[Pro
     scene.world.tell(f"testing a login with {short(intent.after)} on {len(proxies)} proxies")
     key = scene.world.keystore.key(_version(ring, intent.after))
     patience = scene.spec.rotation.settle_timeout
-    return scene.tests.accepted(verification.PENDING, key, observed, proxies, patience)
+    with scene.world.journal.step("test", intent.after):
+        return scene.tests.accepted(verification.PENDING, key, observed, proxies, patience)
 
 
 def finish(
     scene: Scene, ring: Ring, observed: VirtualProxy, proxies: Sequence[ProxyService]
 ) -> tuple[Ring, tuple[Check, ...]]:
     """The step finish: promote, hand over, and see that the previous key is refused. There is no way back from here."""
+    with scene.world.journal.step("finish", _intent(ring).after):
+        return _finished(scene, ring, observed, proxies)
+
+
+def _finished(
+    scene: Scene, ring: Ring, observed: VirtualProxy, proxies: Sequence[ProxyService]
+) -> tuple[Ring, tuple[Check, ...]]:
     now = scene.world.clock.now()
     intent = _intent(ring)
     due = scene.spec.consumers is Consumers.HOOK
     delivery = Delivery(id=uuid.uuid4().hex, fingerprint=intent.after, since=now) if due else None
-    ring = scene.world.keystore.save(stages.promoted(ring, now, delivery))
+    promoted = stages.promoted(ring, now, delivery)
+    if intent.kind is IntentKind.ROLLBACK:
+        promoted = stages.put_off(promoted, after_rollback(scene.spec, now))
+    ring = scene.world.keystore.save(promoted)
     undelivered: NotDelivered | None = None
     try:
         ring = deliver(scene, ring)
@@ -174,7 +193,8 @@ def deliver(scene: Scene, ring: Ring) -> Ring:
         "ALGORITHM": scene.spec.rotation.algorithm.value,
     }
     try:
-        scene.world.hand_over.deliver(ring.delivery.id, version, keystore.key(version), details)
+        with scene.world.journal.step("hand over", version.fingerprint):
+            scene.world.hand_over.deliver(ring.delivery.id, version, keystore.key(version), details)
     except NotDelivered as error:
         keystore.save(stages.delivery_failed(ring))
         error.key = version
@@ -212,13 +232,20 @@ def undo(
     Raises UndoFailed, naming both causes and what to do by hand, where the old key is not proven to be back; the
     intent then stays open, on its way back.
     """
+    with scene.world.journal.step("undo", _intent(ring).before):
+        return _undone(scene, ring, observed, proxies, failed)
+
+
+def _undone(
+    scene: Scene, ring: Ring, observed: VirtualProxy, proxies: Sequence[ProxyService], failed: Sequence[Check]
+) -> Undone:
     name, keystore = scene.spec.name, scene.world.keystore
     intent = _intent(ring)
     told = verification.worst_of(failed) or "as an earlier run found"
     cause = f"{name}: the new key {short(intent.after)} failed its test login: {told}"
     scene.world.tell(f"the test failed; putting {named(intent.before)} back")
     try:
-        ring = keystore.save(stages.undoing(ring))
+        ring = _way_back(scene, ring)
         if observed.fingerprint != intent.before:
             text = keystore.certificate(intent.before_certificate) if intent.before_certificate else ""
             observed = put(scene, ring, observed.id, start=intent.after, goal=intent.before, text=text)
@@ -233,11 +260,23 @@ def undo(
             f"{verification.worst_of(back)}",
             hint=_by_hand(scene),
         ).with_checks((*failed, *back))
-    keystore.save(stages.undone(ring, scene.world.clock.now()))
+    try:
+        keystore.save(stages.undone(ring, scene.world.clock.now()))
+    except KeyStoreError as error:
+        scene.world.tell(f"the keyring could not note that: {error.message}; the next run sees it")
     return Undone(
         f"{cause}; undone: the certificate that was there is back" + (", and its key logs in" if back else ""),
         hint="look at the proxies named (rotator doctor), then rotate again",
     ).with_checks((*failed, *back))
+
+
+def _way_back(scene: Scene, ring: Ring) -> Ring:
+    """From here on the way leads back, after a crash too. A keyring that cannot note it does not keep users out."""
+    try:
+        return scene.world.keystore.save(stages.undoing(ring))
+    except KeyStoreError as error:
+        scene.world.tell(f"the keyring could not note the undo: {error.message}")
+        return ring
 
 
 def _back_in_place(

@@ -9,7 +9,7 @@ import typer
 from rotator.cli.options import AsJson, Name, SiteName, Yes
 from rotator.cli.session import Session
 from rotator.errors import KeyMaterialError, UsageError
-from rotator.model import Result, short
+from rotator.model import short
 from rotator.report import text
 
 
@@ -60,18 +60,14 @@ def adopt(
             [spec], lambda _: wiring.locked(spec, lambda scene: adoption.adopt(scene, private))
         )
     else:
-        confirmed = fingerprint if fingerprint is not None else _typed(wiring.scene(spec))
+        confirmed = fingerprint if fingerprint is not None else typed_fingerprint(wiring.scene(spec))
         results, errors = session.each(
             [spec], lambda _: wiring.locked(spec, lambda scene: adoption.replace_key(scene, confirmed))
         )
-    session.finish(results, errors, as_json=as_json, show=_shown)
+    session.finish(results, errors, as_json=as_json, show=text.with_checks)
 
 
-def _shown(result: Result) -> str:
-    return "\n".join(filter(None, (text.line(result), text.checks(result))))
-
-
-def _typed(scene: "Scene") -> str:
+def typed_fingerprint(scene: "Scene") -> str:
     """The fingerprint as a person at the terminal typed it; elsewhere nothing, which is then refused."""
     from rotator import adoption
 

@@ -17,8 +17,11 @@ from rotator.cli.create_proxy import create_proxy
 from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
 from rotator.cli.due import due
+from rotator.cli.history import history
 from rotator.cli.keys import keys
+from rotator.cli.recover import recover
 from rotator.cli.release import release
+from rotator.cli.rollback import rollback
 from rotator.cli.rotate import rotate
 from rotator.cli.sandbox import epilog as sandbox_help
 from rotator.cli.sandbox import sandbox
@@ -49,6 +52,9 @@ for command, name, said in (
     (due, "due", "Tell by the exit status what is due."),
     (verify, "verify", "Test logins on every proxy."),
     (status, "status", "Show how things are now."),
+    (history, "history", "Tell what was done and why."),
+    (rollback, "rollback", "Put the previous key back."),
+    (recover, "recover", "Finish or undo what a crash left."),
     (token, "token", "Sign a short-lived token."),
     (release, "release", "Stop managing a virtual proxy."),
     (doctor, "doctor", "Try everything that has to work."),

@@ -31,7 +31,8 @@ def create_proxy(
     session: Session = context.obj
     wiring = Wiring(session, consent=True if yes else None if sys.stdin.isatty() else False)
     results, errors = session.each(
-        session.specs(names, site), lambda spec: wiring.locked(spec, lambda scene: verb(scene, plan_only=plan))
+        session.specs(names, site),
+        lambda spec: wiring.locked(spec, lambda scene: verb(scene, plan_only=plan), looking=plan),
     )
     session.finish(results, errors, as_json=as_json, show=_shown)
 

@@ -9,6 +9,7 @@ from rotator.cli.options import AsJson, Name, Names, SiteName
 from rotator.cli.session import Session
 from rotator.errors import KeyNotFound, UsageError
 from rotator.model import Json, Outcome, ProxySpec, Result, Stage, short
+from rotator.planning.pruning import KEEP
 from rotator.report import text
 
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 HEAD = ("name", "stage", "fingerprint", "bits", "created", "since", "certificate ends")
 
-keys = typer.Typer(no_args_is_help=True, help="The keys in the keyring: list them, export them.")
+keys = typer.Typer(no_args_is_help=True, help="The keys in the keyring: list, export and prune them.")
 
 
 @keys.command("list")
@@ -58,6 +59,33 @@ def _rows(result: Result) -> list[list[str]]:
         for row in (listed if isinstance(listed, list) else [])
         if isinstance(row, dict)
     ]
+
+
+@keys.command("prune")
+def prune(
+    context: typer.Context,
+    names: Names = None,
+    keep: Annotated[
+        int, typer.Option("--keep", min=0, metavar="N", help="How many retired keys to keep, the newest.")
+    ] = KEEP,
+    site: SiteName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete retired keys for good. Current, previous and pending ones stay, and what could still reach the server.
+
+    The server is asked first; without its answer nothing is deleted. A key whose certificate was ever sent stays at
+    least 7 days.
+    """
+    from rotator.cli.wiring import Wiring
+    from rotator.recovery import prune as verb
+
+    session: Session = context.obj
+    session.command = "keys prune"
+    wiring = Wiring(session)
+    results, errors = session.each(
+        session.specs(names, site), lambda spec: wiring.locked(spec, lambda scene: verb(scene, keep))
+    )
+    session.finish(results, errors, as_json=as_json)
 
 
 @keys.command("export")

@@ -9,7 +9,7 @@ import typer
 from rotator.cli.options import AsJson, Names, SiteName, Yes
 from rotator.cli.session import Session
 from rotator.errors import UsageError
-from rotator.model import ProxySpec, Result
+from rotator.model import ProxySpec
 from rotator.report import text
 
 
@@ -44,12 +44,10 @@ def rotate(
     if now:
         wiring.expect_key(specs[0].rotation.key_bits)
     options = Options(now=now or prepare, dry_run=dry_run, prepare=prepare, ignore_window=ignore_window)
-    results, errors = session.each(specs, lambda spec: wiring.locked(spec, lambda scene: verb(scene, options)))
-    session.finish(results, errors, as_json=as_json, show=_shown)
-
-
-def _shown(result: Result) -> str:
-    return "\n".join(filter(None, (text.line(result), text.checks(result))))
+    results, errors = session.each(
+        specs, lambda spec: wiring.locked(spec, lambda scene: verb(scene, options), looking=dry_run)
+    )
+    session.finish(results, errors, as_json=as_json, show=text.with_checks)
 
 
 def _chosen(

@@ -6,14 +6,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
 import typer
 
+from rotator import ports
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
+from rotator.cli.starter import started_by
 from rotator.errors import Refused, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
@@ -26,9 +29,11 @@ from rotator.qlik.doors import CertificateDoor, JwtDoor
 from rotator.qlik.login import ProxyLogins
 from rotator.qlik.qrs import Qrs
 from rotator.qlik.sessions import ProxySessions
-from rotator.qlik.transport import Transport
+from rotator.qlik.transport import Transport, exchanges
+from rotator.recorded import RecordedKeyStore, RecordedRepository, Unrecorded
 from rotator.scene import Scene
 from rotator.state import directory, lock
+from rotator.state.journal import Journal
 
 
 if TYPE_CHECKING:
@@ -156,16 +161,37 @@ class Wiring:
         """A key of so many bits will be wanted soon."""
         self._keys.expect(bits)
 
-    def scene(self, spec: ProxySpec, *, write: bool = False) -> Scene:
-        """One virtual proxy with its world. Raises KeyStoreError, ServerError, ConfigError."""
+    def scene(self, spec: ProxySpec) -> Scene:
+        """One virtual proxy with its world, for looking only. Raises KeyStoreError, ServerError, ConfigError."""
+        access = self.access(self._session.config.sites[spec.site])
+        return self._scene(spec, access.repository, self.keyring.keystore(spec), Unrecorded())
+
+    def _recorded(self, spec: ProxySpec, journal: Journal, *, restored: bool) -> Scene:
+        """The same for writing: every change is in the journal."""
+        items: KeyItems = self.keyring.writable(spec)
+        access = self.access(self._session.config.sites[spec.site])
+        keystore = RecordedKeyStore(
+            items,
+            journal,
+            spec.name,
+            mirror=lambda: journal.generation(items.base),
+            note=lambda number: journal.note_generation(items.base, number),
+        )
+        if restored:
+            keystore.accept_older()
+        return self._scene(spec, RecordedRepository(access.repository, journal), keystore, journal)
+
+    def _scene(
+        self, spec: ProxySpec, repository: ports.Repository, keystore: ports.KeyStore, journal: ports.Journal
+    ) -> Scene:
         site = self._session.config.sites[spec.site]
-        keystore: KeyItems = self.keyring.writable(spec) if write else self.keyring.keystore(spec)
         access = self.access(site)
         world = World(
-            repository=access.repository,
+            repository=repository,
             logins=access.logins,
             sessions=access.sessions,
             keystore=keystore,
+            journal=journal,
             clock=self._clock,
             hand_over=Hook(spec.hook),
             generate=self._keys.generate,
@@ -176,13 +202,25 @@ class Wiring:
             spec, site.auth, world, way=routes.prefix(site.jwt.url) if site.auth is Auth.JWT and site.jwt else None
         )
 
-    def locked(self, spec: ProxySpec, verb: Callable[[Scene], Result]) -> Result:
-        """Do `verb` while the lock of the site is held. Raises LockHeld."""
-        config = self._session.config
+    def locked(
+        self, spec: ProxySpec, verb: Callable[[Scene], Result], *, looking: bool = False, restored: bool = False
+    ) -> Result:
+        """Do `verb` while the lock of the site is held, and write it to the journal. Raises LockHeld, JournalError.
+
+        `looking`: it writes nothing, so that there is nothing to record. `restored`: an older copy of the keyring is
+        taken as it is.
+        """
+        config, session = self._session.config, self._session
         directory.prepare(config.state)
         address = registry.address(config.sites[spec.site].qrs)
-        with lock.held(config.state, f"site {address}", self._session.command, self._clock.now()):
-            return verb(self.scene(spec, write=True))
+        with lock.held(config.state, f"site {address}", session.command, self._clock.now()):
+            if looking:
+                return verb(self.scene(spec))
+            with (
+                closing(Journal(config.state, self._clock.now, exchanges, session.tell)) as journal,
+                journal.run(spec.site, spec.name, session.command, started_by(os.environ)) as ending,
+            ):
+                return ending.took(verb(self._recorded(spec, journal, restored=restored)))
 
     def login_url(self, spec: ProxySpec) -> str:
         """Where tokens for a virtual proxy are taken: on the central proxy. Raises ServerError."""

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from rotator.errors import KeyStoreCorrupt, KeyStoreError
-from rotator.model import Baseline, Delivery, Digest, Fingerprint, Intent, IntentKind, KeyVersion, Ring, Stage
+from rotator.model import Baseline, Delivery, Digest, Fingerprint, Intent, IntentKind, KeyVersion, Retry, Ring, Stage
 
 
 T = TypeVar("T")
-VERSION: Final = 1
+VERSION: Final = 2
+_WITH_RETRY: Final = 2
 
 
 def encode(ring: Ring) -> str:
@@ -31,6 +32,7 @@ def encode(ring: Ring) -> str:
                 "certificate": key.certificate,
                 "not_after": _told(key.not_after),
                 "sent": key.sent,
+                "sent_over": key.sent_over,
             }
             for key in ring.keys
         ],
@@ -60,6 +62,7 @@ def encode(ring: Ring) -> str:
             "tags": sorted(ring.baseline.tags),
             "custom_properties": sorted(ring.baseline.custom_properties),
         },
+        "retry": None if ring.retry is None else {"attempts": ring.retry.attempts, "at": _told(ring.retry.at)},
     }
     return json.dumps(document, separators=(",", ":"))
 
@@ -81,6 +84,7 @@ def decode(text: str, item: str) -> Ring:
             intent=_present(document["intent"], _intent),
             delivery=_present(document["delivery"], _delivery),
             baseline=_present(document["baseline"], _baseline),
+            retry=_present(document["retry"], _retry) if version >= _WITH_RETRY else None,
         )
     except (ValueError, TypeError, KeyError):
         raise KeyStoreCorrupt(
@@ -101,6 +105,7 @@ def _key(document: Mapping[str, Any]) -> KeyVersion:
         certificate=Digest(_typed(document, "certificate", str)),
         not_after=_time(document["not_after"]),
         sent=_typed(document, "sent", bool),
+        sent_over=_optional(document, "sent_over", str) if "sent_over" in document else None,
     )
 
 
@@ -132,6 +137,10 @@ def _baseline(document: Mapping[str, Any]) -> Baseline:
         tags=frozenset(map(str, _typed(document, "tags", list))),
         custom_properties=frozenset(map(str, _typed(document, "custom_properties", list))),
     )
+
+
+def _retry(document: Mapping[str, Any]) -> Retry:
+    return Retry(attempts=_typed(document, "attempts", int), at=_time(document["at"]))
 
 
 def _present(document: Mapping[str, Any] | None, build: Callable[[Mapping[str, Any]], T]) -> T | None:

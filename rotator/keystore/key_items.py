@@ -19,13 +19,13 @@ class KeyItems:
     """Items named `<site>/<prefix>/index`, `…/key/<version>` and `…/certificate/<digest>`.
 
     Keys and certificates are written once and never over one another; only the index changes. What is written is read
-    back through a new connection and compared.
+    back through a new connection and compared. `base` is what the names of all its items begin with.
     """
 
     def __init__(self, store: SecretStore, site_id: str, prefix: str) -> None:
         self._store = store
-        self._base = f"{site_id}/{prefix}"
-        self._index = f"{self._base}/index"
+        self.base = f"{site_id}/{prefix}"
+        self._index = f"{self.base}/index"
 
     def ring(self) -> Ring:
         """The stages as they are now; an empty ring of generation 0 where there is none."""
@@ -84,9 +84,13 @@ class KeyItems:
             raise KeyStoreCorrupt(f"the certificate {short(digest)} in the keyring is damaged", hint=_LOST)
         return text
 
-    def remove(self, name: str) -> None:
-        """Delete a key item for good."""
-        self._store.delete(f"{self._base}/key/{name}")
+    def remove(self, ring: Ring, version: KeyVersion) -> None:
+        """Delete a private key for good, and its certificate's text where nothing else in `ring` names it."""
+        self._store.delete(self._key_name(version))
+        named = {key.certificate for key in ring.keys if key.item != version.item}
+        before = ring.intent.before_certificate if ring.intent else None
+        if version.certificate not in named | {before}:
+            self._store.delete(self._certificate_name(version.certificate))
 
     def clear(self) -> None:
         """Delete every key, every certificate and the ring, the ring last: cut short, it is done again."""
@@ -125,10 +129,10 @@ class KeyItems:
         return key
 
     def _key_name(self, version: KeyVersion) -> str:
-        return f"{self._base}/key/{version.item}"
+        return f"{self.base}/key/{version.item}"
 
     def _certificate_name(self, digest: Digest) -> str:
-        return f"{self._base}/certificate/{digest[:32]}"
+        return f"{self.base}/certificate/{digest[:32]}"
 
 
 _LOST = "restore the keyring from a backup, or put a fresh key in place: rotator adopt NAME --replace-key"

@@ -22,7 +22,18 @@ from rotator.model.desired import (
     Window,
     Windows,
 )
-from rotator.model.keys import CERTIFICATE_BACKDATE, Baseline, Delivery, Intent, IntentKind, KeyVersion, Ring, Stage
+from rotator.model.history import Event, Run
+from rotator.model.keys import (
+    CERTIFICATE_BACKDATE,
+    Baseline,
+    Delivery,
+    Intent,
+    IntentKind,
+    KeyVersion,
+    Retry,
+    Ring,
+    Stage,
+)
 from rotator.model.observed import (
     JWT_METHOD,
     Check,
@@ -54,6 +65,7 @@ __all__ = [
     "Cut",
     "Delivery",
     "Digest",
+    "Event",
     "Fingerprint",
     "Intent",
     "IntentKind",
@@ -69,8 +81,10 @@ __all__ = [
     "ProxyService",
     "ProxySpec",
     "Result",
+    "Retry",
     "Ring",
     "Rotation",
+    "Run",
     "SecretKind",
     "SecretRef",
     "Site",

@@ -26,7 +26,8 @@ class KeyVersion:
 
     `item` names the private key in the keyring, `certificate` the text of the certificate; `kid` is the RFC 7638
     thumbprint; `since` when it entered its stage; `sent` whether its certificate ever went to the server: such a key
-    is never dropped.
+    is never dropped before a late PUT of it must fail. `sent_over` is the `modifiedDate` of the entity that it was sent
+    over, None where it was not there yet or is not known.
     """
 
     item: str
@@ -39,6 +40,7 @@ class KeyVersion:
     certificate: Digest
     not_after: datetime
     sent: bool = False
+    sent_over: str | None = None
 
 
 class IntentKind(StrEnum):
@@ -47,6 +49,7 @@ class IntentKind(StrEnum):
     FIRST_KEY = "first-key"
     ROTATE = "rotate"
     REPLACE_KEY = "replace-key"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,14 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """Not before `at` does an unattended run begin again: so many `attempts` failed, or (0) a person rolled back."""
+
+    attempts: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """The ids in an entity's lists as root saw them: what a caller with fewer rights must see too before it may PUT."""
 
@@ -99,6 +110,7 @@ class Ring:
     intent: Intent | None = None
     delivery: Delivery | None = None
     baseline: Baseline | None = None
+    retry: Retry | None = None
 
     def at(self, stage: Stage) -> KeyVersion | None:
         """The key of a stage that holds at most one: pending, current or previous."""

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from rotator.model import Consumers, KeyVersion, ProxySpec, Ring, Stage, short
+from rotator.model import Consumers, KeyVersion, ProxySpec, Retry, Ring, Stage, short
 from rotator.planning.windows import closes, next_opening
 
 
 CERTIFICATE_MARGIN: Final = timedelta(days=30)
 """How long before its certificate ends a key is due: nobody knows whether Qlik enforces the end."""
+FIRST_RETRY: Final = timedelta(minutes=15)
+"""How long after a failed rotation it is tried again; twice as long after each further failure."""
+LONGEST_RETRY: Final = timedelta(hours=24)
 WINDOW_MARGIN: Final = 2
 """How many settle timeouts must be left in a window at the start: one to go forward, one to come back."""
 
@@ -28,6 +31,8 @@ class DueReason(StrEnum):
     NO_WINDOW = "NoWindow"
     NOT_YET = "NotYet"
     OUTSIDE_WINDOW = "OutsideWindow"
+    RETRY_LATER = "RetryLater"
+    ROLLED_BACK = "RolledBack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,37 @@ def due(spec: ProxySpec, ring: Ring, now: datetime) -> Due:
         when = f"{at:%Y-%m-%d %H:%M} UTC" if at else "not known"
         told = f"the key {short(current.fingerprint)} is due {when}"
         return Due(due=False, reason=DueReason.NOT_YET, message=told, at=at)
+    if ring.retry is not None and ring.retry.at > now:
+        return _put_off(ring.retry)
     end = closes(spec.rotation.windows, now)
     if end is None or end - now < WINDOW_MARGIN * spec.rotation.settle_timeout:
         opening = next_opening(spec.rotation.windows, now)
         told = f"due, but outside its window; the next one opens {opening:%Y-%m-%d %H:%M} UTC" if opening else "due"
         return Due(due=False, reason=DueReason.OUTSIDE_WINDOW, message=told, at=opening)
     return Due(due=True, reason=reason, message=f"the key {short(current.fingerprint)} is due", at=at)
+
+
+def _put_off(retry: Retry) -> Due:
+    when = f"{retry.at:%Y-%m-%d %H:%M} UTC"
+    if retry.attempts == 0:
+        told = f"due, but the previous key was put back by hand; the next rotation is put off until {when}"
+        return Due(due=False, reason=DueReason.ROLLED_BACK, message=told, at=retry.at)
+    times = "once" if retry.attempts == 1 else f"{retry.attempts} times"
+    told = f"due, but it failed {times} in a row; it is tried again {when}"
+    return Due(due=False, reason=DueReason.RETRY_LATER, message=told, at=retry.at)
+
+
+def next_retry(ring: Ring, now: datetime) -> Retry:
+    """When a rotation that has just failed is tried again: a delay that doubles with each failure, and is capped."""
+    attempts = (ring.retry.attempts if ring.retry else 0) + 1
+    return Retry(attempts, now + min(FIRST_RETRY * 2 ** min(attempts - 1, 16), LONGEST_RETRY))
+
+
+def after_rollback(spec: ProxySpec, now: datetime) -> Retry:
+    """The old key that was put back is due by its age: it is left in peace for one period, from now on."""
+    if spec.rotation.cron is not None:
+        return Retry(0, _occurrence(spec.rotation.cron, now) or now + LONGEST_RETRY)
+    return Retry(0, now + (spec.rotation.every or LONGEST_RETRY))
 
 
 def _when(spec: ProxySpec, current: KeyVersion) -> tuple[DueReason, datetime | None]:

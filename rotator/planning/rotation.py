@@ -78,8 +78,8 @@ def drift(name: str, ring: Ring, observed: VirtualProxy) -> Drift:
             f"{name}: the virtual proxy holds the {known.stage} key {short(known.fingerprint)} in place of the current "
             f"one, {expected}: somebody put an older certificate back",
             hint=(
-                f"put the current certificate back in the QMC (rotator keys export {name} prints it), "
-                f"or make a fresh key: rotator adopt {name} --replace-key"
+                f"if that key is to stay: rotator recover {name} tests it and makes it current; else put the current "
+                f"certificate back in the QMC (rotator keys export {name} prints it)"
             ),
         )
     if shown is None and not observed.certificate.strip():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.model import Baseline, Delivery, Fingerprint, Intent, KeyVersion, Ring, Stage
+from rotator.model import Baseline, Delivery, Fingerprint, Intent, IntentKind, KeyVersion, Retry, Ring, Stage
 
 
 def _moved(ring: Ring, moves: dict[Stage, Stage], now: datetime) -> tuple[KeyVersion, ...]:
@@ -23,16 +23,30 @@ def with_current(ring: Ring, version: KeyVersion, now: datetime) -> Ring:
     return replace(ring, keys=(*_moved(others, moves, now), version), intent=None)
 
 
-def opened(ring: Ring, intent: Intent) -> Ring:
-    """The certificate of `intent.after` is about to be sent: from here on its key counts as sent."""
-    keys = tuple(replace(key, sent=True) if key.fingerprint == intent.after else key for key in ring.keys)
+def opened(ring: Ring, intent: Intent, over: str | None) -> Ring:
+    """The certificate of `intent.after` is about to be sent over an entity of this `modifiedDate`: it counts as sent."""
+    keys = tuple(
+        replace(key, sent=True, sent_over=over) if key.fingerprint == intent.after else key for key in ring.keys
+    )
     return replace(ring, keys=keys, intent=intent)
 
 
 def promoted(ring: Ring, now: datetime, delivery: Delivery | None) -> Ring:
-    """The pending key is proven: it becomes current, in one transaction with the hand-over that is now due."""
-    moves = {Stage.PENDING: Stage.CURRENT, Stage.CURRENT: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED}
-    return replace(ring, keys=_moved(ring, moves, now), intent=None, delivery=delivery)
+    """The intent's key is proven: it becomes current, in one transaction with the hand-over that is now due.
+
+    A rollback leaves a pending key as it is; elsewhere the intent's key is the pending one.
+    """
+    if ring.intent is None:
+        return ring
+    after = ring.intent.after
+    moves = {Stage.CURRENT: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED}
+    if ring.intent.kind is not IntentKind.ROLLBACK:
+        moves[Stage.PENDING] = Stage.RETIRED
+    keys = tuple(
+        replace(key, stage=Stage.CURRENT, since=now) if key.fingerprint == after else moved
+        for key, moved in zip(ring.keys, _moved(ring, moves, now), strict=True)
+    )
+    return replace(ring, keys=keys, intent=None, delivery=delivery, retry=None)
 
 
 def undoing(ring: Ring) -> Ring:
@@ -43,8 +57,20 @@ def undoing(ring: Ring) -> Ring:
 
 
 def undone(ring: Ring, now: datetime) -> Ring:
-    """The pending key failed and the server holds what it held before."""
-    return replace(ring, keys=_moved(ring, {Stage.PENDING: Stage.RETIRED}, now), intent=None)
+    """The intent's key failed and the server holds what it held before. A pending key is not tried a second time."""
+    rolled_back = ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK
+    keys = ring.keys if rolled_back else _moved(ring, {Stage.PENDING: Stage.RETIRED}, now)
+    return replace(ring, keys=keys, intent=None)
+
+
+def put_off(ring: Ring, retry: Retry | None) -> Ring:
+    """Unattended runs wait until `retry` says."""
+    return replace(ring, retry=retry)
+
+
+def without(ring: Ring, version: KeyVersion) -> Ring:
+    """A retired key is gone."""
+    return replace(ring, keys=tuple(key for key in ring.keys if key.item != version.item))
 
 
 def delivered(ring: Ring) -> Ring:

@@ -63,6 +63,14 @@ class _Adapter(HTTPAdapter):
         conn.cert_reqs = "CERT_REQUIRED"
 
 
+_made = threading.local()
+
+
+def exchanges() -> int:
+    """How many requests the calling thread has made so far, on all routes."""
+    return int(getattr(_made, "count", 0))
+
+
 class Transport:
     """One server, reached by one route. May be used from one thread at a time."""
 
@@ -102,6 +110,7 @@ class Transport:
         TlsError, UnexpectedAnswer.
         """
         sent = {"Host": self.route.host, "User-Agent": "rotator", "Accept-Encoding": "gzip", **(headers or {})}
+        _made.count = exchanges() + 1
         arguments = {"params": dict(params or {}), "headers": sent, "data": data}
         try:
             answer = self._limited(method, path, arguments, largest, limit)

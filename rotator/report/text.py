@@ -26,6 +26,11 @@ def checks(result: Result) -> str:
     return table(["proxy", "check", "result", "detail"], rows) if rows else ""
 
 
+def with_checks(result: Result) -> str:
+    """The line of a result, and its checks beneath it."""
+    return "\n".join(filter(None, (line(result), checks(result))))
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, no colour."""
     lines = [[str(cell) for cell in row] for row in (head, *rows)]

@@ -178,7 +178,7 @@ def test_a_damaged_ring_is_refused_and_nothing_else_happens(made: Ring, data: st
 
 def test_a_newer_ring_is_refused() -> None:
     with pytest.raises(KeyStoreError, match="newer rotator"):
-        decode(encode(Ring()).replace('"v":1', '"v":2'), "index")
+        decode(encode(Ring()).replace('"v":2', '"v":3'), "index")
 
 
 # --- whose keyring it is, and its sites

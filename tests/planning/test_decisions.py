@@ -73,7 +73,7 @@ def test_the_first_step(keys: Ring, shown: str | None, step: object) -> None:
 
 def test_a_rotation_moves_every_key_one_stage_on() -> None:
     before = replace(ring(key("a"), key("b", Stage.PENDING, sent=False), key("c", Stage.PREVIOUS)), intent=None)
-    opened = stages.opened(before, OPEN)
+    opened = stages.opened(before, OPEN, None)
     assert opened.known(B) == key("b", Stage.PENDING, sent=True)
     later = NOW + timedelta(minutes=1)
     delivery = Delivery("d", B, later)
@@ -87,7 +87,7 @@ def test_a_rotation_moves_every_key_one_stage_on() -> None:
 
 
 def test_an_undone_key_is_retired_and_never_dropped() -> None:
-    after = stages.undone(stages.undoing(stages.opened(KEYS, OPEN)), NOW)
+    after = stages.undone(stages.undoing(stages.opened(KEYS, OPEN, None)), NOW)
     assert [(item.fingerprint[0], item.stage) for item in after.keys] == [("a", Stage.CURRENT), ("b", Stage.RETIRED)]
     assert after.intent is None
 

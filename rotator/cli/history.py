@@ -1,0 +1,46 @@
+"""rotator history."""
+
+from typing import Annotated
+
+import typer
+
+from rotator.cli.options import AsJson, Names, SiteName
+from rotator.cli.session import Session
+from rotator.model import Outcome, Result
+
+
+NEWEST = 20
+
+
+def history(
+    context: typer.Context,
+    names: Names = None,
+    site: SiteName = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="So many runs, the newest.")] = NEWEST,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what was done: each run with who started it, its steps, how long they took, and why it ended as it did.
+
+    From the journal in the state directory. With -v every change of keyring and server too.
+    """
+    from rotator.report import story
+    from rotator.state.journal import read
+
+    session: Session = context.obj
+    specs = session.specs(names, site)
+    runs = read(session.config.state, [(spec.site, spec.name) for spec in specs], limit)
+    if as_json:
+        results = [
+            Result(
+                spec.site,
+                spec.name,
+                Outcome.SHOWN,
+                "History",
+                extra={"runs": [story.row(run) for run in runs if (run.site, run.name) == (spec.site, spec.name)]},
+            )
+            for spec in specs
+        ]
+        session.finish(results, as_json=True)
+    told = [line for run in runs for line in story.lines(run, effects=session.verbose)]
+    typer.echo("\n".join(told) if told else "nothing was done yet")
+    session.finish([], as_json=False)

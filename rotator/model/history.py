@@ -1,0 +1,37 @@
+"""What the journal knows of earlier runs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A step of a run, or one effect on the keyring or the server. `requests` are those made meanwhile."""
+
+    kind: str
+    name: str
+    detail: str
+    began: datetime
+    ended: datetime | None
+    requests: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one command did to one virtual proxy. `exit` and `ended` are None while it runs, or after a crash."""
+
+    site: str
+    name: str
+    command: str
+    started_by: str
+    pid: int
+    began: datetime
+    ended: datetime | None
+    exit: int | None
+    outcome: str
+    reason: str
+    message: str
+    fingerprint: str | None
+    requests: int
+    events: tuple[Event, ...]

@@ -1,0 +1,145 @@
+"""The keyring and the server with every change of them written to the journal: intent before, outcome after."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rotator.errors import RestoredKeyring
+from rotator.keys import PrivateKey
+from rotator.model import Digest, Json, KeyVersion, Node, ProxyService, Ring, VirtualProxy, short
+from rotator.ports import Journal, KeyStore, Repository
+
+
+class Unrecorded:
+    """Implements ports.Journal for commands that change nothing."""
+
+    @contextmanager
+    def step(self, name: str, fingerprint: str | None = None) -> Iterator[None]:  # noqa: ARG002 - ports.Journal
+        """Nothing is written down."""
+        yield
+
+    @contextmanager
+    def effect(self, name: str, detail: str = "") -> Iterator[None]:  # noqa: ARG002 - ports.Journal
+        """Nothing is written down."""
+        yield
+
+
+class RecordedRepository:
+    """Implements ports.Repository: writes are recorded, reads pass through."""
+
+    def __init__(self, repository: Repository, journal: Journal) -> None:
+        self._repository = repository
+        self._journal = journal
+
+    def create(self, body: Mapping[str, Json]) -> VirtualProxy:
+        """POST a new virtual proxy."""
+        with self._journal.effect("POST virtual proxy", str(body.get("prefix", ""))):
+            return self._repository.create(body)
+
+    def update(self, entity: Mapping[str, Json]) -> VirtualProxy:
+        """PUT a whole entity."""
+        with self._journal.effect("PUT virtual proxy", str(entity.get("id", ""))):
+            return self._repository.update(entity)
+
+    def link(self, proxy: ProxyService, proxy_id: str) -> None:
+        """Link a virtual proxy to a proxy."""
+        with self._journal.effect("link proxy", proxy.host):
+            self._repository.link(proxy, proxy_id)
+
+    def build_version(self) -> str:
+        """The version of the server."""
+        return self._repository.build_version()
+
+    def clock_offset(self) -> float | None:
+        """Seconds that the server's clock is ahead of ours."""
+        return self._repository.clock_offset()
+
+    def virtual_proxies(self) -> tuple[VirtualProxy, ...]:
+        """All that the caller may see."""
+        return self._repository.virtual_proxies()
+
+    def virtual_proxy(self, proxy_id: str) -> VirtualProxy:
+        """One, whole."""
+        return self._repository.virtual_proxy(proxy_id)
+
+    def find(self, prefix: str) -> VirtualProxy | None:
+        """The one with this prefix."""
+        return self._repository.find(prefix)
+
+    def proxies(self) -> tuple[ProxyService, ...]:
+        """The proxies of the site."""
+        return self._repository.proxies()
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The server nodes."""
+        return self._repository.nodes()
+
+
+class RecordedKeyStore:
+    """Implements ports.KeyStore: writes are recorded, and the ring's generation is compared with the journal's.
+
+    `mirror` gives the generation that the journal last saw, `note` writes it down.
+    """
+
+    def __init__(
+        self, keystore: KeyStore, journal: Journal, name: str, mirror: Callable[[], int], note: Callable[[int], None]
+    ) -> None:
+        self._keystore = keystore
+        self._journal = journal
+        self._name = name
+        self._mirror = mirror
+        self._note = note
+
+    def accept_older(self) -> None:
+        """Take the keyring as it is from now on, though the journal knows of later changes."""
+        stored, known = self._keystore.ring().generation, self._mirror()
+        if stored < known:
+            self._note(stored)
+
+    def ring(self) -> Ring:
+        """The stages as they are now. Raises RestoredKeyring where the journal knows of later ones."""
+        ring, known = self._keystore.ring(), self._mirror()
+        if ring.generation >= known:
+            return ring
+        what = "no keys of it any more" if ring.generation == 0 else f"an older copy of them ({ring.generation})"
+        raise RestoredKeyring(
+            f"{self._name}: rotator has changed its keys {known} times, but the keyring holds {what}",
+            hint=f"if the keyring was restored from a backup or lost: rotator recover {self._name}; "
+            "if it is the wrong keyring, see [keyring] and the account that runs rotator",
+        )
+
+    def save(self, ring: Ring) -> Ring:
+        """Store the ring under the next generation."""
+        doing = f"{ring.intent.kind} to {short(ring.intent.after)}" if ring.intent else "no change under way"
+        with self._journal.effect("save ring", doing):
+            saved = self._keystore.save(ring)
+        self._note(saved.generation)
+        return saved
+
+    def add_key(self, version: KeyVersion, key: PrivateKey) -> None:
+        """Store a private key."""
+        with self._journal.effect("store key", short(version.fingerprint)):
+            self._keystore.add_key(version, key)
+
+    def add_certificate(self, text: str) -> Digest:
+        """Keep a certificate's text."""
+        with self._journal.effect("store certificate"):
+            return self._keystore.add_certificate(text)
+
+    def remove(self, ring: Ring, version: KeyVersion) -> None:
+        """Delete a private key."""
+        with self._journal.effect("delete key", short(version.fingerprint)):
+            self._keystore.remove(ring, version)
+
+    def clear(self) -> None:
+        """Delete everything. The journal forgets the ring first, so that its absence is no surprise after a crash."""
+        self._note(0)
+        with self._journal.effect("delete all keys"):
+            self._keystore.clear()
+
+    def key(self, version: KeyVersion) -> PrivateKey:
+        """The private key."""
+        return self._keystore.key(version)
+
+    def certificate(self, digest: Digest) -> str:
+        """The exact text."""
+        return self._keystore.certificate(digest)

@@ -1,0 +1,64 @@
+"""A run of the journal as lines for a person and as a row for scripts."""
+
+from datetime import datetime
+
+from rotator.model import Event, Json, Run, short
+
+
+def lines(run: Run, *, effects: bool) -> list[str]:
+    """The run in one line, why it ended as it did, and its steps; with `effects` every change made in them too."""
+    key = f" {short(run.fingerprint)}" if run.fingerprint else ""
+    head = (
+        f"{run.began:%Y-%m-%d %H:%M:%S} UTC  {run.name}  {run.command} by {run.started_by}: "
+        f"{run.outcome}{key}  ({_took(run.began, run.ended)}, {run.requests} requests)"
+    )
+    told = [f"  {run.reason}: {run.message}" if run.message else f"  {run.reason}"] if run.reason else []
+    return [head, *told, *(_line(event) for event in run.events if effects or event.kind == "step")]
+
+
+def _line(event: Event) -> str:
+    detail = short(event.detail) if event.kind == "step" and event.detail else event.detail
+    said = event.name if event.kind == "step" else f"  {event.name}"
+    return f"    {said:<22}{detail:<42} {_took(event.began, event.ended):>8}  {event.requests:>3} requests  {event.outcome}"
+
+
+def _took(began: datetime, ended: datetime | None) -> str:
+    return "no end" if ended is None else f"{max((ended - began).total_seconds(), 0.0):.2f} s"
+
+
+def row(run: Run) -> dict[str, Json]:
+    """The run as JSON: times in UTC, durations in seconds, whole fingerprints."""
+    return {
+        "began": _moment(run.began),
+        "ended": _moment(run.ended),
+        "seconds": _seconds(run.began, run.ended),
+        "command": run.command,
+        "started_by": run.started_by,
+        "pid": run.pid,
+        "exit": run.exit,
+        "outcome": run.outcome,
+        "reason": run.reason,
+        "message": run.message,
+        "fingerprint": run.fingerprint,
+        "requests": run.requests,
+        "steps": [
+            {
+                "kind": event.kind,
+                "step": event.name,
+                "detail": event.detail,
+                "began": _moment(event.began),
+                "seconds": _seconds(event.began, event.ended),
+                "requests": event.requests,
+                "outcome": event.outcome,
+            }
+            for event in run.events
+        ],
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _seconds(began: datetime, ended: datetime | None) -> float | None:
+    return None if ended is None else round((ended - began).total_seconds(), 3)
