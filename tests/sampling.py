@@ -1,0 +1,42 @@
+"""Samples of cases that are too many for every run: drawn anew each time, all of them with `--soak`.
+
+The seed is pytest-randomly's, printed at the end of every run; `-p randomly --randomly-seed=N` draws the same again.
+"""
+
+import json
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+
+T = TypeVar("T")
+
+
+def soaking(config: pytest.Config) -> bool:
+    """Whether all cases are asked for, not a sample."""
+    return bool(config.getoption("soak"))
+
+
+def drawn(config: pytest.Config, name: str) -> random.Random:
+    """The randomness of one test: the same again under the same seed, whatever ran before it."""
+    return random.Random(f"{config.getoption('randomly_seed')}:{name}")
+
+
+def sample(config: pytest.Config, name: str, cases: Sequence[T], count: int) -> list[T]:
+    """`count` of the cases in their order, or all of them with `--soak`."""
+    if soaking(config) or count >= len(cases):
+        return list(cases)
+    chosen = sorted(drawn(config, name).sample(range(len(cases)), count))
+    return [cases[index] for index in chosen]
+
+
+def record(check: str, part: str, **counts: int) -> None:
+    """Leave what a check counted for `scripts/reliability`, which adds the parts of a check up. Nothing otherwise."""
+    folder = os.environ.get("RECORD_COUNTS")
+    if folder:
+        path = Path(folder) / f"{check}.{part}.json"
+        path.write_text(json.dumps({"check": check, "counts": counts}))
