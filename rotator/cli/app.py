@@ -19,8 +19,8 @@ from rotator.cli.doctor import doctor
 from rotator.cli.due import due
 from rotator.cli.history import history
 from rotator.cli.keys import keys
-from rotator.cli.recover import recover
 from rotator.cli.notify import notify
+from rotator.cli.recover import recover
 from rotator.cli.release import release
 from rotator.cli.rollback import rollback
 from rotator.cli.rotate import rotate

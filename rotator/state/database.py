@@ -36,6 +36,30 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE INDEX event_of ON event (run);
     CREATE TABLE generation (ring TEXT PRIMARY KEY, number INTEGER NOT NULL);
     """,
+    """
+    ALTER TABLE run ADD COLUMN sessions INTEGER;
+    CREATE TABLE notice (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, site TEXT NOT NULL, name TEXT NOT NULL,
+        content TEXT NOT NULL, queued TEXT NOT NULL, next TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL
+    );
+    CREATE TABLE receipt (notice TEXT NOT NULL, channel TEXT NOT NULL, PRIMARY KEY (notice, channel));
+    CREATE TABLE trouble (
+        site TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL, since TEXT NOT NULL, told TEXT NOT NULL,
+        PRIMARY KEY (site, name, reason)
+    );
+    CREATE TABLE warned (
+        certificate TEXT NOT NULL, site TEXT NOT NULL, name TEXT NOT NULL, ends TEXT NOT NULL, days INTEGER NOT NULL,
+        PRIMARY KEY (certificate, site, name)
+    );
+    CREATE TABLE spoken (
+        invocation TEXT NOT NULL, name TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (invocation, name)
+    );
+    CREATE TABLE standing (
+        site TEXT NOT NULL, name TEXT NOT NULL, certificate_ends TEXT, key_created TEXT, next_due TEXT,
+        retries INTEGER NOT NULL, PRIMARY KEY (site, name)
+    );
+    """,
 )
 """The schema, one entry per version: `PRAGMA user_version` counts those that a file has been through."""
 WITH_OUTBOX: Final = 2
