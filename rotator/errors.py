@@ -11,6 +11,9 @@
     |   |-- RestoredKeyring                    the keyring is an older copy than the journal knows
     |   `-- UndoFailed
     |-- NotDelivered                        5  rotated and tested; the hand-over failed
+    |-- NotTold                             5  done, but people or monitoring could not be told
+    |   |-- NoticeFailed                       a notice by one channel; it is tried again
+    |   `-- MetricsFailed                      the file for the metrics
     |-- InstallationMismatch               78  state and keyring belong to different installations
     |-- KeyStoreError                       1
     |   |-- KeyStoreUnavailable                locked, absent, timed out
@@ -153,6 +156,20 @@ class NotDelivered(RotatorError):
     """The rotation is done; handing the key over failed and is tried again by the next run."""
 
     exit_status = ExitStatus.NOT_DELIVERED
+
+
+class NotTold(RotatorError):
+    """What was to be done is done; telling of it failed."""
+
+    exit_status = ExitStatus.NOT_DELIVERED
+
+
+class NoticeFailed(NotTold):
+    """A channel did not take a notice."""
+
+
+class MetricsFailed(NotTold):
+    """The metrics could not be written: what monitoring sees is out of date."""
 
 
 class InstallationMismatch(RotatorError):

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from rotator import ports
+from rotator.cli import telling
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
-from rotator.errors import Refused, UsageError
+from rotator.errors import Refused, RotatorError, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
 from rotator.keystore.secret_refs import read_text
-from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage
+from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage, Standing
 from rotator.ports import World
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor, JwtDoor
@@ -200,6 +201,18 @@ class Wiring:
         return Scene(
             spec, site.auth, world, way=routes.prefix(site.jwt.url) if site.auth is Auth.JWT and site.jwt else None
         )
+
+    def each(
+        self, specs: Sequence[ProxySpec], verb: Callable[[Scene], Result], *, recovering: bool = False
+    ) -> tuple[list[Result], list[RotatorError]]:
+        """Do `verb` for each under its lock, recorded, and tell afterwards what is to be told of it."""
+        results, errors = self._session.each(specs, lambda spec: self.locked(spec, verb, recovering=recovering))
+        return results, [*errors, *telling.after_run(self._session, self, specs, results)]
+
+    def access_standings(self) -> list[Standing]:
+        """The client certificates that this run used."""
+        used = self._sites.items()
+        return [Standing(name, "", access.certificate_ends) for name, access in used if access.certificate_ends]
 
     def locked(
         self, spec: ProxySpec, verb: Callable[[Scene], Result], *, looking: bool = False, recovering: bool = False
