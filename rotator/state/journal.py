@@ -7,13 +7,13 @@ the keyring and the server, so that a lost journal loses history and nothing els
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from rotator.errors import JournalError, RotatorError
+from rotator.errors import JournalError, JournalUnwritable, RotatorError
 from rotator.model import Event, Result, Run
 
 
@@ -177,10 +177,12 @@ class Journal:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            # On a full disk SQLite may have done so by itself, and complains of a second time.
+            with suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
 
 @dataclass
@@ -278,7 +280,7 @@ def _mapped(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise JournalError(
+        raise JournalUnwritable(
             f"the journal {path} cannot be used: {error}",
             hint="see that the state directory has room and is writable, then try again",
         ) from None
@@ -288,7 +290,7 @@ def _mapped(path: Path) -> Iterator[None]:
             hint=f"it is history only: move it away (mv {path} {path}.damaged) and go on; rotator recover checks the rest",
         ) from None
     except OSError as error:
-        raise JournalError(
+        raise JournalUnwritable(
             f"the journal {path} cannot be used: {error.strerror}",
             hint="see that the state directory has room and is writable, then try again",
         ) from None
