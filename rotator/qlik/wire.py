@@ -1,6 +1,7 @@
 """The entities of QRS as values, their types checked; unknown fields survive in the entity."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,8 @@ MOST_VALUES: Final = 1_000_000
 _LONGEST_NAME: Final = 253
 """Characters of a host name (RFC 1035, 2.3.4); ids of Qlik have 36."""
 _PORTS: Final = range(1, 1 << 16)
+_SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
+"""Halves of characters: JSON can hold them, UTF-8 cannot."""
 _NO_NAME: Final = frozenset(" /\\@?#%<>\"'")
 """Characters that would lead a URL elsewhere, or a reader astray."""
 
@@ -126,7 +129,7 @@ def _text(entity: Mapping[str, Any], name: str, answer: Answer) -> str:
     value = entity.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _SURROGATES.search(value):
         raise _shape(answer, f"{name} as text")
     return value
 

@@ -19,19 +19,18 @@ FILLER: Final = "filler"
 class SmallDisk:
     """A tmpfs in a mount namespace of its own over a folder; it goes with the process that holds the namespace.
 
-    What was in the folder is moved onto it. `inside` is what a command must begin with to see it, `path` is where it is
+    What was in the folder is copied onto it, and stays beneath it. `inside` is what a command must begin with to see it, `path` is where it is
     seen from outside.
     """
 
     def __init__(self, folder: Path, pages: int = 256, inodes: int = 128) -> None:
         self._folder = folder
-        kept = folder.with_name(folder.name + ".kept")
-        if folder.exists():
-            shutil.copytree(folder, kept)
         folder.mkdir(mode=0o700, exist_ok=True)
         script = (
-            f"mount -t tmpfs -o size={pages * PAGE},nr_inodes={inodes},mode=0700 disk {folder} && "
-            f"{{ [ ! -d {kept} ] || cp -a {kept}/. {folder}; }} && echo ready && exec cat"
+            "disk=$(mktemp -d) && "
+            f"mount -t tmpfs -o size={pages * PAGE},nr_inodes={inodes},mode=0700 disk $disk && "
+            f"cp -a {folder}/. $disk && mount --bind $disk {folder} && umount $disk && rmdir $disk && "
+            "echo ready && exec cat"
         )
         self._holder = subprocess.Popen(
             (*_unshare(), "sh", "-ec", script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -75,7 +74,7 @@ class SmallDisk:
         self._remount("ro")
 
     def _remount(self, how: str) -> None:
-        subprocess.run((*self.inside, "mount", "-o", f"remount,{how}", self._folder), check=True)
+        subprocess.run((*self.inside, "mount", "-o", f"remount,bind,{how}", self._folder), check=True)
 
 
 def _unshare() -> tuple[str, ...]:
