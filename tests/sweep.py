@@ -113,10 +113,14 @@ def files(folder: Path, *excepted: str) -> dict[str, bytes]:
 
 @dataclass
 class Watched:
-    """A process under observation: its output, and what /proc showed of it while it ran."""
+    """A process under observation: its output, and what /proc showed of it while it ran.
+
+    It may have those files open whose name begins with one of `asked_for`.
+    """
 
     command: Sequence[str | Path]
     environment: Mapping[str, str] = field(default_factory=dict)
+    asked_for: tuple[str, ...] = ()
     seen: dict[str, set[bytes]] = field(default_factory=dict)
 
     def run(self, stdin: bytes = b"") -> dict[str, bytes]:
@@ -141,15 +145,15 @@ class Watched:
 
     def _watch(self, pid: int, stop: threading.Event) -> None:
         while not stop.is_set():
-            for place, content in in_proc(pid).items():
+            for place, content in in_proc(pid, self.asked_for).items():
                 self.seen.setdefault(place, set()).add(content)
             stop.wait(0.005)
 
 
-def in_proc(pid: int) -> dict[str, bytes]:
+def in_proc(pid: int, asked_for: tuple[str, ...] = ()) -> dict[str, bytes]:
     """What /proc shows of a process: arguments, environment, and the data files it has open or mapped, deleted or not.
 
-    Programs and libraries are not read: they are everybody's.
+    Programs and libraries are not read: they are everybody's; nor what it was `asked_for`.
     """
     proc = Path(f"/proc/{pid}")
     found = {}
@@ -158,7 +162,7 @@ def in_proc(pid: int) -> dict[str, bytes]:
             found[f"/proc/PID/{name}"] = (proc / name).read_bytes()
     for name in ("fd", "map_files"):
         with suppress(OSError):
-            contents = [_content(link) for link in (proc / name).iterdir()]
+            contents = [_content(link, asked_for) for link in (proc / name).iterdir()]
             found[f"/proc/PID/{name}"] = b"\n".join(contents)
     return found
 
@@ -166,9 +170,10 @@ def in_proc(pid: int) -> dict[str, bytes]:
 _SYSTEM: Final = ("/usr", "/lib", "/dev", "/proc", "/sys", "/etc", sys.base_prefix, sys.prefix)
 
 
-def _content(link: Path) -> bytes:
+def _content(link: Path, asked_for: tuple[str, ...]) -> bytes:
     """The file behind a link of /proc, which leads there even when it is deleted."""
     with suppress(OSError):
-        if link.is_file() and not os.readlink(link).startswith(_SYSTEM):
+        target = Path(os.readlink(link))
+        if link.is_file() and not str(target).startswith(_SYSTEM) and not target.name.startswith(asked_for or ("\0",)):
             return link.read_bytes()[: 1 << 24]
     return b""
