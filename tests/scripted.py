@@ -51,7 +51,7 @@ class Scripted:
 
             def do_GET(self) -> None:
                 outer.seen.append((self.path, dict(self.headers)))
-                outer.shown += filter(None, [self.connection.getpeercert(binary_form=True)])  # type: ignore[attr-defined]
+                outer.shown += filter(None, [self.connection.getpeercert(binary_form=True)])
                 script(self)
 
             do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the standard library's names

@@ -1,7 +1,7 @@
 """The search for secrets that lie about: private keys in every form a program may write them in, passwords and tokens.
 
 Used wherever a test says that nothing leaks. Each place that is looked at and each form that is looked for has a
-canary in `tests/reliability/test_leaks.py`.
+canary in `tests/reliability/test_leak_search.py`.
 """
 
 import base64
@@ -173,7 +173,7 @@ _SYSTEM: Final = ("/usr", "/lib", "/dev", "/proc", "/sys", "/etc", sys.base_pref
 def _content(link: Path, asked_for: tuple[str, ...]) -> bytes:
     """The file behind a link of /proc, which leads there even when it is deleted."""
     with suppress(OSError):
-        target = Path(os.readlink(link))
+        target = link.readlink()
         if link.is_file() and not str(target).startswith(_SYSTEM) and not target.name.startswith(asked_for or ("\0",)):
             return link.read_bytes()[: 1 << 24]
     return b""

@@ -205,4 +205,6 @@ _NO_PREFIX = "a proxy answers so where the prefix is unknown or not linked to it
 def excerpt(text: str) -> str:
     """What a body says, in one short line: no markup, nothing unprintable, nothing that looks like a token or key."""
     plain = " ".join(_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT])).split())
-    return "".join(character if character.isprintable() and character not in "<>" else "?" for character in plain)[:EXCERPT]
+    return "".join(character if character.isprintable() and character not in "<>" else "?" for character in plain)[
+        :EXCERPT
+    ]

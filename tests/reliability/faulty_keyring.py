@@ -112,7 +112,8 @@ def main() -> None:
         Plan.key = master_key(secret_refs.read(settings.master_key, environ), "the configuration")
         return OsKeyring(model.KeyringBackend.SECRET_SERVICE, Faulty, limit=Plan.limit)
 
-    rotator.cli.keyring.open_store = open_store  # type: ignore[assignment]
+    # At the border: whatever asks for the configured keyring gets this one.
+    vars(rotator.cli.keyring)["open_store"] = open_store
     try:
         rotator_main()
     finally:

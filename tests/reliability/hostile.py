@@ -1,113 +1,28 @@
-"""Answers that no Qlik Sense gives: generated from a seed, each case the answers to the requests of one operation.
-
-As a program it is the client of `test_hostile_server.py`: a process of its own, whose memory and output are watched.
-It reads case numbers, runs the operation of each against the server whose port it was given, and tells what came out.
-"""
+"""Answers that no Qlik Sense gives: generated from a seed, each case the answers to the requests of one operation."""
 
 import base64
 import gzip
 import json
 import random
-import re
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from qlik_answers import proper
 
 
-TOKEN: Final = "eyJhbGciOiJSUzI1NiJ9.eyJ1c2VySWQiOiJwcm9iZSJ9." + "c2lnbmF0dXJlIHRoYXQgbm9ib2R5IG1heSBzZWUgYW55d2hlcmU" * 3
+TOKEN: Final = (
+    "eyJhbGciOiJSUzI1NiJ9.eyJ1c2VySWQiOiJwcm9iZSJ9." + "c2lnbmF0dXJlIHRoYXQgbm9ib2R5IG1heSBzZWUgYW55d2hlcmU" * 3
+)
 """What the client shows as its token."""
-USER: Final = ("ROTATOR", "probe")
-PREFIX: Final = "jwt"
 LIMIT: Final = 0.4
 """Seconds for an exchange, in place of a minute."""
 MB: Final = 1 << 20
-
-# --- what a Qlik Sense would answer
-
-NODE: Final = {
-    "id": "2d2f6d6a-7a26-4cb4-9f7b-6a0f5f4d7c01",
-    "name": "Central",
-    "hostName": "central.localhost",
-    "isCentral": True,
-    "roles": [{"id": "b0f9fd6e-1a39-4f1f-9d43-0a1d0cfb9a11", "definition": 0, "privileges": None}],
-    "serviceCluster": {"id": "9b7b5b6e-0a51-4a0f-8c61-6ad1c8c7a001", "name": "ServiceCluster", "privileges": None},
-    "privileges": None,
-}
-VIRTUAL_PROXY: Final = {
-    "id": "d4b844ba-66cc-4a38-aa6c-8d0516641bc2",
-    "createdDate": "2026-01-15T18:09:51.896Z",
-    "modifiedDate": "2026-01-15T18:09:51.896Z",
-    "modifiedByUserName": "INTERNAL\\sa_api",
-    "customProperties": [],
-    "prefix": PREFIX,
-    "description": "JWT for integrations",
-    "loadBalancingServerNodes": [NODE],
-    "authenticationMethod": 4,
-    "anonymousAccessMode": 0,
-    "windowsAuthenticationEnabledDevicePattern": "Windows",
-    "sessionCookieHeaderName": "X-Qlik-Session-jwt",
-    "additionalResponseHeaders": "",
-    "sessionInactivityTimeout": 30,
-    "websocketCrossOriginWhiteList": ["qlik.example.com"],
-    "defaultVirtualProxy": False,
-    "tags": [],
-    "jwtAttributeUserId": "userId",
-    "jwtAttributeUserDirectory": "userDirectory",
-    "jwtAudience": "",
-    "jwtPublicKeyCertificate": "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n",
-    "jwtAttributeMap": [{"senseAttribute": "group", "jwtAttribute": "groups", "isMandatory": False}],
-    "oidcClientSecret": "",
-    "privileges": None,
-    "schemaPath": "VirtualProxyConfig",
-}
-PROXY: Final = {
-    "id": "9d5d7900-3e52-4f22-b6b9-51f38a3afe86",
-    "modifiedDate": "2026-01-15T18:12:03.120Z",
-    "serverNodeConfiguration": NODE,
-    "settings": {
-        "id": "9d5d7900-3e52-4f22-b6b9-51f38a3afe86",
-        "listenPort": 443,
-        "keepAliveTimeoutSeconds": 10,
-        "restListenPort": 4243,
-        "virtualProxies": [VIRTUAL_PROXY],
-        "schemaPath": "ProxyService.Settings",
-    },
-    "schemaPath": "ProxyService",
-}
-SESSIONS: Final = [{"UserDirectory": "LAB", "UserId": "goran", "Attributes": [], "SessionId": "ea7821ab-dbad-4b1f"}]
-WHO: Final = {"userId": USER[1], "userDirectory": USER[0], "userName": "Probe", "logoutUri": "https://server/qps/user"}
-ABOUT: Final = {"buildVersion": "30.4.0.0", "buildDate": "10/8/2021 12:43:37 PM", "schemaPath": "About"}
-
-
-def proper(method: str, path: str) -> tuple[int, Any, dict[str, str]]:
-    """Status, body and headers that a Qlik Sense gives to a request."""
-    path = path.partition("?")[0]
-    cookie = {"Set-Cookie": "X-Qlik-Session-jwt=0b6f9f5e; Path=/; HttpOnly; Secure"}
-    if path.endswith("/qps/csrftoken"):
-        return 204, None, {**cookie, "qlik-csrf-token": "5c1a"}
-    if path.endswith("/qps/user"):
-        return (204, None, {}) if method == "DELETE" else (200, WHO, cookie)
-    if path.endswith("/session"):
-        return 200, SESSIONS, {}
-    if "/qrs/selection" in path:
-        return (201, {"id": "5e1ec7"}, {}) if method == "POST" else (204, None, {})
-    body: Any = {"about": ABOUT, "virtualproxyconfig": VIRTUAL_PROXY, "proxyservice": PROXY}.get(
-        path.removeprefix("/" + PREFIX).split("/")[2], [NODE]
-    )
-    if path.endswith("/full"):
-        body = [body]
-    return (201 if method == "POST" else 200), body, {}
-
-
-# --- what else may come
 
 RUBBISH: Final[list[Any]] = [
     None, True, False, 0, -1, 1.5, float("nan"), float("inf"), -(10**30), 10**400, 65536, "", " ", "x", "4", "0", "true",
@@ -146,7 +61,7 @@ def _certificates() -> list[str]:
         )
         return built.public_bytes(serialization.Encoding.PEM).decode()
 
-    curve, small = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 1024)
+    curve, small = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
     good = made(small, 1000, "x")
     body = "".join(good.split("\n")[1:-2])
     damaged = base64.b64decode(body)
@@ -177,8 +92,9 @@ def _certificates() -> list[str]:
 class Answers:
     """The answers of all cases under one seed."""
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, operations: Sequence[str]) -> None:
         self._seed = seed
+        self._operations = operations
         self._certificates = _certificates()
         spaces = b" " * (40 * MB)
         self._bombs = [
@@ -194,17 +110,20 @@ class Answers:
 
     def case(self, number: int) -> "Case":
         """One case, the same again under the same seed."""
-        return Case(random.Random(f"{self._seed}:{number}"), self._certificates, self._bombs)
+        chance = random.Random(f"{self._seed}:{number}")
+        return Case(chance, chance.choice(self._operations), self._certificates, self._bombs)
 
 
 class Case:
     """The answers to the requests of one operation, one after the other; half of them are proper, to get further in."""
 
-    def __init__(self, chance: random.Random, certificates: list[str], bombs: list[tuple[bytes, str]]) -> None:
+    def __init__(
+        self, chance: random.Random, operation: str, certificates: list[str], bombs: list[tuple[bytes, str]]
+    ) -> None:
         self._chance = chance
         self._certificates = certificates
         self._bombs = bombs
-        self.operation = chance.choice(sorted(OPERATIONS))
+        self.operation = operation
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request, somehow."""
@@ -215,7 +134,11 @@ class Case:
         if self._chance.random() < 0.45:
             _send(handler, status, b"" if body is None else json.dumps(body).encode(), list(headers.items()))
             return
-        kinds = (self._mutated,) * 7 + (self._said,) * 4 + (self._headed, self._headed, self._bomb, self._broken, self._json)
+        kinds = (
+            (self._mutated,) * 7
+            + (self._said,) * 4
+            + (self._headed, self._headed, self._bomb, self._broken, self._json)
+        )
         self._chance.choice(kinds)(handler, status, body, list(headers.items()))
 
     def _mutated(self, handler: BaseHTTPRequestHandler, status: int, body: Any, headers: list[tuple[str, str]]) -> None:
@@ -227,10 +150,25 @@ class Case:
         _send(handler, status if body is not None else 200, text.encode("utf-8", "surrogatepass"), headers)
 
     def _replaced(self, value: Any) -> Any:
-        inner = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+        inner = (
+            list(value.items())
+            if isinstance(value, dict)
+            else list(enumerate(value))
+            if isinstance(value, list)
+            else []
+        )
         if not inner or self._chance.random() < 0.12:
             return self._rubbish()
-        read = ("id", "prefix", "jwtPublicKeyCertificate", "modifiedDate", "hostName", "listenPort", "settings", "userId")
+        read = (
+            "id",
+            "prefix",
+            "jwtPublicKeyCertificate",
+            "modifiedDate",
+            "hostName",
+            "listenPort",
+            "settings",
+            "userId",
+        )
         wanted = [pair for pair in inner if pair[0] in read]
         key, item = self._chance.choice(wanted if wanted and self._chance.random() < 0.5 else inner)
         if key == "jwtPublicKeyCertificate":
@@ -267,7 +205,9 @@ class Case:
             b"x" * (2 * MB),
         ]
         status = self._chance.choice(STATUSES)
-        location = [("Location", self._chance.choice(["/login", "https://elsewhere.invalid/", "//", "\x7f", "x" * 9000]))]
+        location = [
+            ("Location", self._chance.choice(["/login", "https://elsewhere.invalid/", "//", "\x7f", "x" * 9000]))
+        ]
         _send(handler, status, self._chance.choice(texts), headers + (location if 300 <= status < 400 else []))
 
     def _headed(self, handler: BaseHTTPRequestHandler, status: int, body: Any, headers: list[tuple[str, str]]) -> None:
@@ -289,7 +229,9 @@ class Case:
             [("Connection", "upgrade"), ("Upgrade", "h2c")],
             [("No colon here", "")],
         ]
-        _send(handler, status, b"" if body is None else json.dumps(body).encode(), headers + self._chance.choice(floods))
+        _send(
+            handler, status, b"" if body is None else json.dumps(body).encode(), headers + self._chance.choice(floods)
+        )
 
     def _bomb(self, handler: BaseHTTPRequestHandler, status: int, _: Any, headers: list[tuple[str, str]]) -> None:
         data, encoding = self._chance.choice(self._bombs)
@@ -366,161 +308,3 @@ def _drip(handler: BaseHTTPRequestHandler, begin: bytes) -> None:
         handler.wfile.write(b"x")
         handler.wfile.flush()
         handler.server.idle.wait(LIMIT / 8)  # type: ignore[attr-defined]
-
-
-# --- the client: rotator's adapters, as its commands use them
-
-
-def _operations() -> dict[str, Callable[[Any], Any]]:
-    """Operations by name, each called with the client."""
-
-    def through(door: str) -> dict[str, Callable[[Any], Any]]:
-        return {
-            f"{door}: about": lambda c: c.qrs(door).build_version(),
-            f"{door}: virtual proxies": lambda c: c.qrs(door).virtual_proxies(),
-            f"{door}: one virtual proxy": lambda c: c.qrs(door).virtual_proxy(VIRTUAL_PROXY["id"]),
-            f"{door}: find": lambda c: c.qrs(door).find(PREFIX),
-            f"{door}: create": lambda c: c.qrs(door).create({"prefix": PREFIX}),
-            f"{door}: update": lambda c: c.qrs(door).update(VIRTUAL_PROXY),
-            f"{door}: proxies": lambda c: c.qrs(door).proxies(),
-            f"{door}: nodes": lambda c: c.qrs(door).nodes(),
-            f"{door}: link": lambda c: c.qrs(door).link(c.proxy, "v"),
-            f"{door}: look": lambda c: c.look(door),
-        }
-
-    return {
-        **through("certificate"),
-        **through("jwt"),
-        "login": lambda c: c.login(),
-        "login again": lambda c: [c.login(), c.login()],
-        "login where the server says": lambda c: c.login_there(),
-        "sessions": lambda c: c.sessions(),
-        "sessions there": lambda c: c.sessions(),
-    }
-
-
-OPERATIONS: Final = _operations()
-
-
-class Client:
-    """rotator's adapters for QRS, test logins and sessions, all leading to one server."""
-
-    def __init__(self, port: int, root: str, folder: Path) -> None:
-        from rotator.model import Auth, ProbeRoute, ProxyService, Site, User, VirtualProxy
-
-        self._port, self._root = port, root
-        self.user = User(*USER)
-        self.site = Site(
-            "prod",
-            f"https://localhost:{port}",
-            Path(root),
-            root,
-            Auth.CERTIFICATE,
-            probe={"central.localhost": ProbeRoute(connect=("localhost", port))},
-        )
-        self.proxy = ProxyService("p", "central.localhost", True, 443, port, frozenset({VIRTUAL_PROXY["id"]}), "")  # type: ignore[arg-type]  # noqa: FBT003
-        self.virtual_proxy = VirtualProxy(
-            id="v", prefix=PREFIX, description="", session_cookie="", method=4, default=False, modified="",
-            certificate="", audience="", fingerprint=None, not_before=None, not_after=None, entity={},
-        )  # fmt: skip
-        self._folder = folder
-
-    def _transport(self) -> Any:
-        from rotator.qlik import routes, tls
-        from rotator.qlik.transport import Transport
-
-        return Transport(routes.Route("127.0.0.1", self._port, "localhost", "localhost", self._root), tls.trusting(self._root))
-
-    def qrs(self, door: str) -> Any:
-        from rotator.qlik.doors import CertificateDoor, JwtDoor
-        from rotator.qlik.qrs import Qrs
-
-        if door == "jwt":
-            return Qrs(JwtDoor(self._transport(), f"https://localhost:{self._port}/{PREFIX}", lambda: TOKEN))
-        return Qrs(CertificateDoor(self._transport(), self.user))
-
-    def look(self, door: str) -> Any:
-        """What a rotation looks at first, and what decides about it."""
-        from rotator.planning.entity import baseline_of, with_certificate
-
-        qrs = self.qrs(door)
-        found = qrs.find(PREFIX)
-        if found is None:
-            return None
-        return [json.dumps(with_certificate(found, "PEM")), baseline_of(found), qrs.proxies(), qrs.clock_offset()]
-
-    def login(self) -> Any:
-        """A test login as a rotation makes it: with a token of its own, timed by the server's clock."""
-        from values import spec
-
-        from rotator.qlik.login import ProxyLogins
-        from rotator.verification import TestLogins
-
-        class Clock:
-            def now(self) -> datetime:
-                return datetime.now(UTC)
-
-            def monotonic(self) -> float:
-                return 0.0
-
-            def sleep(self, seconds: float) -> None:
-                raise AssertionError("nobody asked to wait")
-
-        class Key:
-            def token(self, claims: Any, algorithm: Any) -> str:
-                horizon = datetime.now(UTC).timestamp() + 3 * 86_400
-                assert claims["exp"] < horizon, "the server's clock made the token live for ever"
-                return TOKEN
-
-        logins = ProxyLogins(self.site)
-        tests = TestLogins(spec(test_user=self.user), logins, Clock())
-        key: Any = Key()
-        first = tests.accepted("current", key, self.virtual_proxy, [self.proxy])
-        return [first, tests.refused("previous", key, self.virtual_proxy, [self.proxy]), logins.clock_offset(self.proxy)]
-
-    def login_there(self) -> Any:
-        """Test logins on the proxies that the server names, wherever that is."""
-        from rotator.qlik.login import ProxyLogins
-
-        logins = ProxyLogins(self.site)
-        found = self.qrs("certificate").proxies()
-        return [logins.attempt(proxy, self.virtual_proxy, TOKEN, self.user) for proxy in found]
-
-    def sessions(self) -> Any:
-        from rotator.qlik.doors import CertificateDoor
-        from rotator.qlik.sessions import ProxySessions
-
-        def door(_: Any) -> CertificateDoor:
-            return CertificateDoor(self._transport(), self.user)
-
-        return ProxySessions(self.qrs("certificate"), door).count(self.proxy)
-
-
-def main() -> None:
-    """`PORT ROOT FOLDER`; operations on standard input, one JSON line each on standard output."""
-    import resource
-    import time
-
-    from rotator.errors import RotatorError
-    from rotator.qlik import login, transport
-
-    transport.Transport.exchange.__kwdefaults__["limit"] = LIMIT
-    login.LOGOUT_LIMIT = LIMIT  # type: ignore[misc]
-    client = Client(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
-    for line in sys.stdin:
-        began = time.monotonic()
-        told: dict[str, Any] = {}
-        try:
-            told["result"] = re.sub(r"\s+", " ", repr(OPERATIONS[line.strip()](client)))[:200]
-        except RotatorError as error:
-            told["error"] = [error.reason, error.message, error.hint]
-        except BaseException as error:  # noqa: BLE001 - which is what the test is about
-            told["bug"] = repr(error)[:2000]
-        told["seconds"] = time.monotonic() - began
-        told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(json.dumps(told), flush=True)  # noqa: T201 - to the test
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
-    main()

@@ -1,13 +1,13 @@
 """Full and read-only disks under the keyring, the journal and the locks: nothing is lost, and an undo is not stopped."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Self
 
 import pytest
-from oracle import assert_one_clear_error, current_key, held, logs_in, puts, run
 from sampling import record, sample
 from sandbox_process import ROTATOR, Ended, Sandbox
 from small_disk import SmallDisk, largest, limited, mountable, unwritable
+from witness import assert_one_clear_error, current_key, held, logs_in, puts, run
 
 
 KEYRING, STATE, LOCKS = "keys", "state", "state/locks"
@@ -29,7 +29,7 @@ class Disk:
         self.folder = sandbox.folder / folder
         self._disk = SmallDisk(self.folder, pages=2048, inodes=1024) if real else None
 
-    def __enter__(self) -> "Disk":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -266,5 +266,3 @@ def test_the_first_use_of_a_full_disk_leaves_nothing_half_made(sandbox: Sandbox,
             assert ended.status == 0, ended.err
             assert disk.run("verify").status == 0
         break
-
-

@@ -4,18 +4,21 @@ Its cases are generated (`hostile.py`), drawn anew each time.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from threading import Event
 
 import hostile
+import hostile_client
 import pytest
 from sampling import drawn, record, soaking
 from scripted import Scripted
 
 
 CASES = 1000
+HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 BLOCKS = 4
 LONGEST = 1000
 """Characters that a message may have."""
@@ -29,14 +32,14 @@ def test_whatever_a_server_answers_comes_out_as_an_error_or_a_verdict(
 ) -> None:
     seed = drawn(pytestconfig, "hostile").getrandbits(64)
     cases = CASES * (5 if soaking(pytestconfig) else 1) // BLOCKS
-    answers = hostile.Answers(f"{seed}:{block}")
+    answers = hostile.Answers(f"{seed}:{block}", sorted(hostile_client.OPERATIONS))
     case = answers.case(0)
     errors = verdicts = 0
-    with Scripted(lambda handler: case.answer(handler), tmp_path) as server:
+    with Scripted(lambda handler: case.answer(handler), tmp_path) as server:  # noqa: PLW0108 - another case each time
         server._server.idle = Event()  # type: ignore[attr-defined]
-        command = (sys.executable, hostile.__file__, str(server.port), str(server.root), str(tmp_path))
+        command = (sys.executable, hostile_client.__file__, str(server.port), str(server.root), str(tmp_path))
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=HERE
         ) as client:
             assert client.stdin is not None
             assert client.stdout is not None

@@ -10,10 +10,10 @@ import sys
 import faulty_keyring
 import pytest
 import secretstorage
-from oracle import assert_one_clear_error, current_key, held, logs_in, puts, run
 from sampling import drawn, record, soaking
 from sandbox_process import Ended, Sandbox
 from secret_service import SecretServiceDaemon
+from witness import assert_one_clear_error, current_key, held, logs_in, puts, run
 
 from rotator.cli.keyring import Keyring
 from rotator.config import load
@@ -77,7 +77,7 @@ def test_a_keyring_that_fails_at_any_call_loses_nobody_their_login(
         assert_what_was_promised(portal, ended, key, where)
         statuses[ended.status] = statuses.get(ended.status, 0) + 1
         get_there(portal)
-    counts = {f"exit {status}": count for status, count in statuses.items()}
+    counts = {f"exit_{status}": count for status, count in statuses.items()}
     record("keyring faults", command[0], cases=len(cases), **counts)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import trustme
-from hostile import PREFIX, PROXY, TOKEN, VIRTUAL_PROXY, proper
+from hostile import TOKEN
+from qlik_answers import PREFIX, PROXY, VIRTUAL_PROXY, proper
 from scripted import Script, Scripted
 
 from rotator.errors import RotatorError, TlsError
@@ -53,7 +54,7 @@ class Client:
         return Qrs(self._certificate_door()).virtual_proxies()
 
     def put_by_certificate(self) -> object:
-        return Qrs(self._certificate_door()).update(VIRTUAL_PROXY)
+        return Qrs(self._certificate_door()).update(self.virtual_proxy.entity)
 
     def by_jwt(self) -> object:
         url = f"https://localhost:{self.port}/{PREFIX}"
@@ -190,8 +191,16 @@ def _now() -> datetime:
 
 UNTRUSTED: dict[str, tuple[Callable[[trustme.CA], dict[str, Any]], str, str]] = {
     "another root": (lambda _: {"certificate": trustme.CA().issue_cert("localhost")}, "is not trusted by", "root_ca"),
-    "a wrong name": (lambda ca: {"certificate": ca.issue_cert("other.example")}, "is not for the name localhost", "name"),
-    "an address alone": (lambda ca: {"certificate": ca.issue_cert("127.0.0.1")}, "is not for the name localhost", "name"),
+    "a wrong name": (
+        lambda ca: {"certificate": ca.issue_cert("other.example")},
+        "is not for the name localhost",
+        "name",
+    ),
+    "an address alone": (
+        lambda ca: {"certificate": ca.issue_cert("127.0.0.1")},
+        "is not for the name localhost",
+        "name",
+    ),
     "a common name alone": (
         lambda ca: {"certificate": ca.issue_cert(common_name="localhost")},
         "is not for the name localhost",
