@@ -19,7 +19,9 @@
     |   |-- KeyStoreUnavailable                locked, absent, timed out
     |   |-- KeyNotFound
     |   `-- KeyStoreCorrupt                    what was read back is not what was stored
+    |-- StateUnavailable                    1  the disk of the state directory is full, read-only or broken
     |-- JournalError                        1  the journal in the state directory
+    |   `-- JournalUnwritable                  its disk is full, read-only or broken
     |-- KeyMaterialError                    1  a key or certificate that cannot be used
     |-- SecretUnavailable                   1  a password or master key that a reference names
     |-- ServerError                         1  carries method, url, status
@@ -194,8 +196,16 @@ class KeyStoreCorrupt(KeyStoreError):
     """The keyring holds something else than what was stored."""
 
 
+class StateUnavailable(RotatorError):
+    """The disk of the state directory takes nothing: full, read-only or broken."""
+
+
 class JournalError(RotatorError):
     """The journal cannot be opened, read, or begun: damaged, written by a newer rotator, or on a full disk."""
+
+
+class JournalUnwritable(JournalError):
+    """The journal may be sound, but its disk is full, read-only or broken, or another process has it for too long."""
 
 
 class KeyMaterialError(RotatorError):

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from rotator.cli import telling
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
-from rotator.errors import Refused, RotatorError, UsageError
+from rotator.errors import JournalUnwritable, Refused, RotatorError, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
@@ -228,10 +228,19 @@ class Wiring:
         with lock.held(config.state, f"site {address}", session.command, self._clock.now()):
             if looking:
                 return verb(self.scene(spec))
-            with (
-                closing(Journal(config.state, self._clock.now, exchanges, session.tell)) as journal,
-                journal.run(spec.site, spec.name, session.command, started_by(os.environ)) as ending,
-            ):
+            with ExitStack() as opened:
+                try:
+                    journal = opened.enter_context(
+                        closing(Journal(config.state, self._clock.now, exchanges, session.warn))
+                    )
+                    run = journal.run(spec.site, spec.name, session.command, started_by(os.environ))
+                    ending = opened.enter_context(run)
+                except JournalUnwritable as error:
+                    if self.keyring.keystore(spec).ring().intent is None:
+                        raise
+                    # Users may be locked out by what a crash left: that comes first.
+                    session.warn(f"{error.message}: a change is under way, so it goes on; history will have a gap")
+                    return verb(self.scene(spec))
                 return ending.took(verb(self._recorded(spec, journal, recovering=recovering)))
 
     def login_url(self, spec: ProxySpec) -> str:
