@@ -243,7 +243,7 @@ class Oracle:
             for key in keyring.index.get("keys", [])
             if key["stage"] == "pending" and key["sent"]
         ]
-        lost = [key["fingerprint"][:12] for key in keyring.index["keys"] if key["fingerprint"] not in keyring.keys]
+        lost = [key["fingerprint"][:12] for key in keyring.index.get("keys", []) if key["fingerprint"] not in keyring.keys]
         broken += [f"the keyring names the key {name}, but does not have it" for name in lost]
         if sorted(server.linked) != sorted(self._proxies):
             broken.append(f"linked to {server.linked} alone")
@@ -261,6 +261,8 @@ class Oracle:
         told = mark.read_text().strip() if mark.exists() else None
         if told != keyring.installation:
             broken.append(f"the state is of the installation {told}, the keyring of {keyring.installation}")
+        if not (self._state / "journal.sqlite").exists():
+            return [*broken, "there is no journal"]
         uri = f"{(self._state / 'journal.sqlite').as_uri()}?mode=rw"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as journal:
             health = journal.execute("PRAGMA integrity_check").fetchone()[0]
@@ -268,8 +270,9 @@ class Oracle:
             unended = journal.execute("SELECT count(*) FROM run WHERE outcome = 'open'").fetchone()[0]
         if health != "ok":
             broken.append(f"the journal is damaged: {health}")
-        if not number or number[0] != keyring.index["generation"]:
-            broken.append(f"the journal knows generation {number}, the keyring {keyring.index['generation']}")
+        generation = keyring.index.get("generation")
+        if not number or number[0] != generation:
+            broken.append(f"the journal knows generation {number}, the keyring {generation}")
         if unended:
             broken.append(f"{unended} runs in the journal that never ended")
         return broken

@@ -5,70 +5,23 @@ after its answer), each call of the keyring, each write of the journal, each fil
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from machine.commands import COMMANDS, Command
-from machine.host import KILLED, Machine, Stop, running
+from machine.crashes import crashed, crashes, points
+from machine.host import Machine, Stop, running
 from sampling import record, sample
 
 
 LEAST = 300
 SAMPLE = 10
 """Points of each command in a run that does not soak, and half as many requests that land late."""
-LATE = 0.3
-"""Seconds by which a request is held back, so that it lands in the middle of the next run."""
-MISSED = 0.1
-"""The part of the points that a run may not reach, where waiting makes their number vary."""
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with running(tmp_path_factory.mktemp("kill")) as made:
         yield made
-
-
-def points(machine: Machine, command: Command) -> list[Stop]:
-    """Every boundary of the command, as it is when nothing disturbs it."""
-    command.prepare(machine)
-    run = machine.run(*command.arguments)
-    machine.no_faults()
-    assert run.status == command.status, run.told
-    assert machine.rotates_within_two_runs(command.again) == []
-    return run.points
-
-
-def killed(machine: Machine, command: Command, stop: Stop, *, late: bool = False) -> list[str] | None:
-    """Kill the command at `stop` and go on; what is broken then. None where it never came there.
-
-    `late`: the server does what it was asked in the middle of the next run.
-    """
-    command.prepare(machine)
-    if late:
-        for method in ("PUT", "POST"):
-            machine.sandbox.fault(f"slow={LATE}@qrs:{method}#*")
-    run = machine.run(*command.arguments, stop=stop)
-    while late and run.status == KILLED and not machine.sandbox.control("GET", "/held"):
-        pass
-    machine.no_faults()
-    machine.lose_power()
-    broken = machine.oracle.broken_now()
-    broken += machine.rotates_within_two_runs(command.again)
-    if broken:
-        machine.fresh()
-        return broken
-    return [] if run.status == KILLED else None
-
-
-def tried(machine: Machine, command: Command, cases: list[tuple[Stop, bool]]) -> list[str]:
-    """Kill at each of them; what was broken where."""
-    told, missed = [], 0
-    for stop, late in cases:
-        broken = killed(machine, command, stop, late=late)
-        missed += broken is None
-        told += [f"{command}, killed {stop[0]} #{stop[1]}{', lands late' * late}: {what}" for what in broken or ()]
-    assert missed <= MISSED * len(cases), f"{missed} of {len(cases)} points were not reached"
-    return told
 
 
 def test_there_are_at_least_300_distinct_points(machine: Machine) -> None:
@@ -87,7 +40,7 @@ def test_killed_anywhere_the_next_run_gets_there(
     chosen = [(stop, False) for stop in sample(request.config, name, every, SAMPLE)]
     chosen += [(stop, True) for stop in sample(request.config, f"{name}, late", writes, SAMPLE // 2)]
     record("kill", command.name, killed=len(chosen))
-    assert tried(machine, command, chosen) == []
+    assert crashes(machine, command, chosen) == []
 
 
 @pytest.mark.parametrize(
@@ -102,7 +55,7 @@ def test_a_bug_planted_on_purpose_is_found(machine: Machine, plant: str, name: s
     command = next(command for command in COMMANDS if command.name == name)
     machine.plants = (plant,)
     try:
-        broken = killed(machine, command, stop)
+        broken = crashed(machine, command, stop)
     finally:
         machine.plants = ()
         machine.fresh()
