@@ -31,6 +31,7 @@ from typing import Any, Final, Self
 import urllib3.connection
 
 from machine import plants
+from machine.plants import patch
 
 
 LIBRARIES: Final = (
@@ -89,7 +90,7 @@ def instrument(boundaries: Boundaries) -> None:
 
 
 def _exchanges(boundaries: Boundaries) -> None:
-    from rotator.qlik.transport import Transport  # noqa: PLC0415 - imported once, by the server
+    from rotator.qlik.transport import Transport
 
     exchange, answer, asked = Transport._exchange, urllib3.connection.HTTPConnection.getresponse, threading.local()
 
@@ -102,12 +103,12 @@ def _exchanges(boundaries: Boundaries) -> None:
         boundaries.cross(f"sent {asked.label}")
         return answer(self, *rest)
 
-    Transport._exchange = exchanged  # type: ignore[method-assign]
-    urllib3.connection.HTTPConnection.getresponse = sent  # type: ignore[method-assign]
+    patch(Transport, "_exchange", exchanged)
+    patch(urllib3.connection.HTTPConnection, "getresponse", sent)
 
 
 def _keyring(boundaries: Boundaries) -> None:
-    from rotator.keystore.sealed_file import SealedFiles  # noqa: PLC0415 - as above
+    from rotator.keystore.sealed_file import SealedFiles
 
     for verb in ("get", "set", "delete"):
         call = getattr(SealedFiles, verb)
@@ -116,12 +117,12 @@ def _keyring(boundaries: Boundaries) -> None:
             with boundaries.around(f"keyring {verb} {_item(name)}"):
                 return call(self, name, *text)
 
-        setattr(SealedFiles, verb, counted)
+        patch(SealedFiles, verb, counted)
 
 
 def _item(name: str) -> str:
     parts = name.split("/")
-    return parts[2] if len(parts) > 2 else parts[-1]  # noqa: PLR2004 - site, prefix, kind
+    return parts[2] if len(parts) > 2 else parts[-1]
 
 
 def _journal(boundaries: Boundaries) -> None:
@@ -142,7 +143,7 @@ def _journal(boundaries: Boundaries) -> None:
     def connected(*arguments: Any, **named: Any) -> sqlite3.Connection:
         return connect(*arguments, **named, factory=Counted)
 
-    sqlite3.connect = connected
+    patch(sqlite3, "connect", connected)
 
 
 def _files(boundaries: Boundaries) -> None:
@@ -150,13 +151,13 @@ def _files(boundaries: Boundaries) -> None:
         call = getattr(module, name)
 
         def crossing(path: Any, *rest: Any, **named: Any) -> Any:
-            target = os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else path
+            target = Path(f"/proc/self/fd/{path}").readlink() if isinstance(path, int) else path
             if os.path.lexists(target) is (verb == "make folder"):
                 return call(path, *rest, **named)  # which changes nothing
             with boundaries.around(f"{verb} {plain(target)}"):
                 return call(path, *rest, **named)
 
-        setattr(module, name, crossing)
+        patch(module, name, crossing)
 
     for name, verb in (("fsync", "sync"), ("replace", "rename"), ("unlink", "remove"), ("mkdir", "make folder")):
         counted(os, name, verb)
@@ -174,8 +175,8 @@ def _files(boundaries: Boundaries) -> None:
         with boundaries.around(f"create {plain(file)}"):
             return opened_text(file, mode, *rest, **named)
 
-    os.open = creating
-    io.open = writing  # type: ignore[assignment]
+    patch(os, "open", creating)
+    patch(io, "open", writing)
 
 
 def plain(path: Any) -> str:
@@ -189,7 +190,7 @@ def plain(path: Any) -> str:
 
 def set_clock(ahead: float) -> None:
     """Let the process live `ahead` seconds later, and wait faster."""
-    from rotator.cli.wiring import SystemClock  # noqa: PLC0415 - as above
+    from rotator.cli.wiring import SystemClock
 
     class Later(datetime):
         @classmethod
@@ -198,15 +199,15 @@ def set_clock(ahead: float) -> None:
 
     for module in [item for name, item in sys.modules.items() if name.startswith("rotator.")]:
         if getattr(module, "datetime", None) is datetime:
-            module.datetime = Later  # type: ignore[attr-defined]
+            patch(module, "datetime", Later)
     monotonic, sleep = time.monotonic, time.sleep
-    SystemClock.monotonic = lambda self: monotonic() * SPEED  # type: ignore[method-assign]
-    SystemClock.sleep = lambda self, seconds: sleep(seconds / SPEED)  # type: ignore[method-assign]
+    patch(SystemClock, "monotonic", lambda self: monotonic() * SPEED)
+    patch(SystemClock, "sleep", lambda self, seconds: sleep(seconds / SPEED))
 
 
 def run(asked: dict[str, Any]) -> int:
     """One command line, in this process, to its exit status."""
-    from rotator.cli.app import run as rotator  # noqa: PLC0415 - as above
+    from rotator.cli.app import run as rotator
 
     set_clock(asked["ahead"])
     for plant in asked["plants"]:

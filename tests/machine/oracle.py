@@ -21,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -32,6 +33,7 @@ FORMAT: Final = b"rotator-sealed-1"
 SALT, NONCE = 32, 12
 PREFIX: Final = "portal"
 USER: Final = ("ORACLE", "delphi")
+Answered = tuple[int, http.client.HTTPMessage, bytes]
 LATEST: Final = 30.0
 """Seconds that one exchange may take."""
 
@@ -69,11 +71,11 @@ class SealedFolder:
         subkey = HKDF(hashes.SHA256(), 32, salt, FORMAT).derive(self._master)
         parts = (FORMAT, self._store.encode(), b"service rotator", name.encode())
         associated = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
+        if magic != FORMAT + b"\n":
+            raise Damaged(f"the item {name} is no sealed item")
         try:
-            if magic != FORMAT + b"\n":
-                raise ValueError("not a sealed item")
             return AESGCM(subkey).decrypt(nonce, sealed, associated).decode()
-        except Exception as error:
+        except (InvalidTag, ValueError) as error:
             raise Damaged(f"the item {name} does not open: {type(error).__name__}") from error
 
 
@@ -167,13 +169,35 @@ class Oracle:
         if found is not None:
             self._ask("DELETE", f"/qrs/virtualproxyconfig/{found.id}")
 
-    def _ask(self, method: str, path: str, query: str = "") -> Any:
+    def disturb(self) -> None:
+        """An admin changes the virtual proxy in the QMC, and unlinks it from the last proxy."""
+        entity = self._ask("GET", "/qrs/virtualproxyconfig/full", f"prefix eq '{PREFIX}'")[0]
+        self._ask("PUT", f"/qrs/virtualproxyconfig/{entity['id']}", body={**entity, "sessionInactivityTimeout": 7})
+        service = self._ask("GET", "/qrs/proxyservice/full")[-1]
+        links = service["settings"]["virtualProxies"]
+        service["settings"]["virtualProxies"] = [item for item in links if item["id"] != entity["id"]]
+        self._ask("PUT", f"/qrs/proxyservice/{service['id']}", body=service)
+
+    def _ask(self, method: str, path: str, query: str = "", body: Any = None) -> Any:
         xrf = "0123456789abcdef"
         url = f"{path}?xrfkey={xrf}" + (f"&filter={quote(query)}" if query else "")
         headers = {"X-Qlik-Xrfkey": xrf, "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
-        status, _, body = exchange(self._qrs, self._admin, method, url, headers)
-        assert status < 300, (method, path, status, body[:200])  # noqa: PLR2004
+        data = None if body is None else json.dumps(body)
+        status, _, body = self._patiently(lambda: exchange(self._qrs, self._admin, method, url, headers, data))
+        assert status < 300, (method, path, status, body[:200])
         return json.loads(body) if body else None
+
+    @staticmethod
+    def _patiently(ask: Callable[[], Answered]) -> Answered:
+        """QRS may have been restarted a moment ago."""
+        until = time.monotonic() + LATEST
+        while True:
+            try:
+                return ask()
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.05)
 
     def login(self, host: str, key: jwk.RSAKey) -> str:
         """Log in on a proxy, and out again: `in`, `refused`, `elsewhere` (not served yet), or `silent`."""
@@ -189,7 +213,7 @@ class Oracle:
                 exchange(self._proxies[host], self._anyone, "DELETE", path, {"Cookie": cookie.partition(";")[0]})
         except OSError:
             return "silent"
-        if status == 200 and json.loads(body)["userId"] == USER[1]:  # noqa: PLR2004
+        if status == 200 and json.loads(body)["userId"] == USER[1]:
             return "in"
         return {401: "refused", 400: "elsewhere"}.get(status, f"status {status}")
 
@@ -243,7 +267,9 @@ class Oracle:
             for key in keyring.index.get("keys", [])
             if key["stage"] == "pending" and key["sent"]
         ]
-        lost = [key["fingerprint"][:12] for key in keyring.index.get("keys", []) if key["fingerprint"] not in keyring.keys]
+        lost = [
+            key["fingerprint"][:12] for key in keyring.index.get("keys", []) if key["fingerprint"] not in keyring.keys
+        ]
         broken += [f"the keyring names the key {name}, but does not have it" for name in lost]
         if sorted(server.linked) != sorted(self._proxies):
             broken.append(f"linked to {server.linked} alone")
@@ -279,13 +305,13 @@ class Oracle:
 
 
 def exchange(
-    base: str, context: ssl.SSLContext, method: str, path: str, headers: dict[str, str]
-) -> tuple[int, http.client.HTTPMessage, bytes]:
+    base: str, context: ssl.SSLContext, method: str, path: str, headers: dict[str, str], data: str | None = None
+) -> Answered:
     """One request on a connection of its own. Raises OSError."""
     address = urlsplit(base)
     connection = http.client.HTTPSConnection(address.hostname or "", address.port, context=context, timeout=LATEST)
     try:
-        connection.request(method, path, headers=headers)
+        connection.request(method, path, data, headers)
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
     except http.client.HTTPException as error:
@@ -299,9 +325,7 @@ def loaded(item: str) -> tuple[str, jwk.RSAKey]:
     """The fingerprint and the private key of an item, base64 of PKCS#8 DER."""
     key = serialization.load_der_private_key(base64.b64decode(item), None)
     assert isinstance(key, RSAPrivateKey)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return fingerprint(key.public_key()), jwk.RSAKey.import_key(pem)
 
 

@@ -1,72 +1,91 @@
 """Bugs planted on purpose, by which the tests beside this show that they would find them. Each patches one process."""
 
 import os
+from collections.abc import Callable
+from typing import Any
+
+
+def patch(owner: Any, name: str, value: Any) -> None:
+    """Put `value` in the place of what is there."""
+    setattr(owner, name, value)
 
 
 def nothing_is_synced() -> None:
     """Every fsync of Python's is left out; SQLite's are its own."""
-    os.fsync = lambda descriptor: None
+    patch(os, "fsync", lambda descriptor: None)
 
 
 def folders_are_not_synced() -> None:
     """A rename is trusted to last by itself."""
     sync = os.fsync
 
-    def files_only(descriptor: int) -> None:
+    def files_only(descriptor: Any) -> None:
         if not os.path.isdir(f"/proc/self/fd/{descriptor}"):  # noqa: PTH112 - a descriptor
             sync(descriptor)
 
-    os.fsync = files_only
+    patch(os, "fsync", files_only)
+
+
+def new_folders_are_not_synced() -> None:
+    """The folders of the first run are trusted to last by themselves."""
+    from rotator.keystore import sealed_file
+    from rotator.state import directory
+
+    for module in (sealed_file, directory):
+        patch(module, "sync_place", lambda folder: None)
 
 
 def promote_before_test() -> None:
     """The new key is current as soon as it is sent: its test comes too late."""
-    from rotator import steps  # noqa: PLC0415 - the process that is patched has it already
-    from rotator.planning import stages  # noqa: PLC0415
+    from rotator import steps
+    from rotator.planning import stages
 
-    put = steps.set_certificate
+    test = steps.test
 
-    def promoting(scene, ring, proxy_id, **named):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN202
-        seen = put(scene, ring, proxy_id, **named)
-        scene.world.keystore.save(stages.promoted(ring, scene.world.clock.now(), None))
-        return seen
+    def promoting(scene: Any, change: Any, *rest: Any) -> Any:
+        keystore = scene.world.keystore
+        keystore.save(stages.promoted(keystore.ring(), scene.world.clock.now(), None))
+        return test(scene, change, *rest)
 
-    steps.set_certificate = promoting
+    patch(steps, "test", promoting)
 
 
 def send_before_the_intent() -> None:
     """The certificate is sent, and only then written down."""
-    from rotator import steps  # noqa: PLC0415
-    from rotator.planning.entity import with_certificate  # noqa: PLC0415
+    from rotator import intents
 
-    opened = steps.open_intent
+    patch(intents, "open_intent", _sending(intents.open_intent))
 
-    def sending(scene, ring, observed, kind, pending):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        text = scene.world.keystore.certificate(pending.certificate)
-        scene.world.repository.update(with_certificate(observed, text))
+
+def _sending(opened: Callable[..., Any]) -> Callable[..., Any]:
+    def sending(scene: Any, ring: Any, observed: Any, kind: Any, pending: Any) -> Any:
+        _send(scene, pending)
         return opened(scene, ring, observed, kind, pending)
 
-    steps.open_intent = sending
+    return sending
 
 
 def send_before_the_key_is_stored() -> None:
     """The key goes to the keyring after its certificate went to the server."""
-    from rotator import steps  # noqa: PLC0415
-    from rotator.keystore.key_items import KeyItems  # noqa: PLC0415
-    from rotator.planning.entity import with_certificate  # noqa: PLC0415
+    from rotator import steps
+    from rotator.recorded import RecordedKeyStore
+    from rotator.steps import _created
 
-    created, stored = steps._created, KeyItems.add_key
+    stored = RecordedKeyStore.add_key
 
-    def sending(scene, ring):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        def adding(self, version, key):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-            observed = scene.world.repository.find(scene.spec.prefix)
-            if observed is not None:
-                text = scene.world.keystore.certificate(version.certificate)
-                scene.world.repository.update(with_certificate(observed, text))
+    def creating(scene: Any, ring: Any) -> Any:
+        def adding(self: Any, version: Any, key: Any) -> None:
+            _send(scene, version)
             stored(self, version, key)
 
-        KeyItems.add_key = adding  # type: ignore[method-assign]
-        return created(scene, ring)
+        patch(RecordedKeyStore, "add_key", adding)
+        return _created(scene, ring)
 
-    steps._created = sending
+    patch(steps, "_created", creating)
 
+
+def _send(scene: Any, version: Any) -> None:
+    from rotator.planning.entity import with_certificate
+
+    text = scene.world.keystore.certificate(version.certificate)
+    scene.world.repository.update(with_certificate(scene.world.repository.find(scene.spec.prefix), text))

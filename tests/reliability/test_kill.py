@@ -53,6 +53,7 @@ def test_killed_anywhere_the_next_run_gets_there(
 )
 def test_a_bug_planted_on_purpose_is_found(machine: Machine, plant: str, name: str, stop: Stop) -> None:
     command = next(command for command in COMMANDS if command.name == name)
+    machine.settled()
     machine.plants = (plant,)
     try:
         broken = crashed(machine, command, stop)

@@ -88,19 +88,24 @@ def test_the_power_fails_anywhere_and_the_next_run_gets_there(
     assert crashes(machine, command, [(stop, False) for stop in chosen]) == []
 
 
+SET: Stop = ("after PUT /qrs/virtualproxyconfig/ID of localhost", 1)
+CREATED: Stop = ("after POST /qrs/virtualproxyconfig of localhost", 1)
+
+
 @pytest.mark.parametrize(
-    ("plant", "stop"),
+    ("plant", "name", "stop"),
     [
-        ("nothing_is_synced", ("after PUT /qrs/virtualproxyconfig/ID of localhost", 1)),
-        ("folders_are_not_synced", ("after PUT /qrs/virtualproxyconfig/ID of localhost", 1)),
+        ("nothing_is_synced", "rotate", SET),
+        ("folders_are_not_synced", "rotate", SET),
+        ("new_folders_are_not_synced", "create-proxy", CREATED),
     ],
 )
-def test_an_fsync_left_out_is_found(machine: Machine, plant: str, stop: Stop) -> None:
-    rotate = next(command for command in COMMANDS if command.name == "rotate")
+def test_an_fsync_left_out_is_found(machine: Machine, plant: str, name: str, stop: Stop) -> None:
+    command = next(command for command in COMMANDS if command.name == name)
     machine.settled()
     machine.plants = (plant,)
     try:
-        broken = crashes(machine, rotate, [(stop, False)])
+        broken = crashes(machine, command, [(stop, False)])
     finally:
         machine.plants = ()
         machine.fresh()
