@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rotator.accounts import account
+from rotator.durable import sync_folder, sync_place
 from rotator.errors import ConfigError, InstallationMismatch, RotatorError, StateUnavailable
 
 
@@ -57,7 +58,10 @@ def installation(path: Path) -> str | None:
 
 
 def write_installation(path: Path, identity: str) -> None:
-    """Write the installation id, whole or not at all. Raises ConfigError, StateUnavailable."""
+    """Write the installation id, whole or not at all, and see that the new directory lasts.
+
+    Raises ConfigError, StateUnavailable.
+    """
     temporary = path / f"{_FILE}.new"
     try:
         with temporary.open("w", encoding="ascii") as file:
@@ -65,6 +69,8 @@ def write_installation(path: Path, identity: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path / _FILE)
+        sync_folder(path)
+        sync_place(path)
     except OSError as error:
         raise refused(f"{path / _FILE} cannot be written", error) from None
 
