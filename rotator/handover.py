@@ -15,7 +15,12 @@ from rotator.model import KeyVersion, short
 
 HOOK_TIMEOUT: Final = 60.0
 """Seconds a hook may take."""
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
+_INHERITED: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TZ"),
+    # Without these PowerShell and cmd.exe do not start.
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP", "PROGRAMDATA", "USERPROFILE"),
+    *("LOCALAPPDATA", "APPDATA"),
+)
 _LONG_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 _EXCERPT: Final = 200
 

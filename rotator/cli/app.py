@@ -1,5 +1,6 @@
 """The commands, the options before them, and the one place where errors become exit statuses."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -90,6 +91,7 @@ def options(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line to its exit status. Every error ends here, as lines on standard error and in the JSON."""
+    _printable()
     try:
         # Outside standalone mode typer returns the status of typer.Exit and raises the rest.
         returned = app(list(arguments), prog_name="rotator", standalone_mode=False)
@@ -106,6 +108,14 @@ def run(arguments: Sequence[str]) -> int:
         usage = _usage(error)
         return _fail(arguments, usage or _bug(error, arguments))
     return returned if isinstance(returned, int) else ExitStatus.DONE
+
+
+def _printable() -> None:
+    """Never fail over a character: on Windows output that goes to a file or pipe has a code page of 256 of them."""
+    if sys.platform == "win32":
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
 
 
 def _usage(error: Exception) -> UsageError | None:

@@ -1,6 +1,5 @@
 """Mutual exclusion between command line, daemon and timer, kept by the operating system and so never left behind."""
 
-import getpass
 import json
 import os
 import re
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from rotator.accounts import current
 from rotator.errors import ConfigError, LockHeld
 
 
@@ -40,7 +40,7 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
 
 
 def _write(owner: Path, command: str, now: datetime) -> None:
-    told = {"user": _user(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
+    told = {"user": current(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
     try:
         owner.write_text(json.dumps(told), encoding="utf-8")
     except OSError as error:
@@ -55,10 +55,3 @@ def _owner(owner: Path) -> str:
         return f"rotator {told['command']} of {told['user']} (process {told['pid']}), since {told['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another rotator"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "an unnamed account"
