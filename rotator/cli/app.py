@@ -19,7 +19,9 @@ from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
 from rotator.cli.due import due
 from rotator.cli.history import history
+from rotator.cli.install_task import install_task
 from rotator.cli.keys import keys
+from rotator.cli.master_key import master_key
 from rotator.cli.recover import recover
 from rotator.cli.release import release
 from rotator.cli.rollback import rollback
@@ -59,10 +61,12 @@ for command, name, said in (
     (token, "token", "Sign a short-lived token."),
     (release, "release", "Stop managing a virtual proxy."),
     (doctor, "doctor", "Try everything that has to work."),
+    (install_task, "install-task", "Write a scheduled task for Windows."),
     (sandbox, "sandbox", "Run a stand-in for Qlik Sense."),
     (demo, "demo", "Tell the whole story in a minute."),
 ):
     app.command(name, short_help=said, epilog=sandbox_help() if name == "sandbox" else None)(command)
+keys.command("master-key")(master_key)
 app.add_typer(keys, name="keys")
 
 

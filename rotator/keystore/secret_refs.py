@@ -77,7 +77,7 @@ def _check(reference: SecretRef, path: Path, opened: int) -> None:
         raise SecretUnavailable(f"{reference}: is not a file")
     fault = guard().fault(path, Use.PRIVATE, administrator=True, follow=True, opened=opened)
     if fault is not None:
-        raise SecretUnavailable(f"{reference}: {fault.message}", hint=fault.hint)
+        raise SecretUnavailable(f"{reference}: {fault.said}", hint=fault.hint)
 
 
 def _unprotected(reference: SecretRef) -> bytes:

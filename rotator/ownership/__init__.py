@@ -33,11 +33,17 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a file or folder, and what to do."""
+    """What is wrong with a file or folder, as `said` goes on from its name, and what to do."""
 
     cause: Cause
-    message: str
+    path: Path
+    said: str
     hint: str | None = None
+
+    @property
+    def message(self) -> str:
+        """A whole sentence."""
+        return f"{self.path} {self.said}"
 
 
 class Guard(Protocol):

@@ -64,22 +64,26 @@ class AccessLists:
         try:
             found = path.lstat()
             if not follow and _is_link(found):
-                return Fault(Cause.LINK, f"{path} is a link", "name the place itself in the configuration")
+                return Fault(Cause.LINK, path, "is a link", "name the place itself in the configuration")
             me, descriptor = self._security.me(), self._security.descriptor(path)
         except OSError as error:
-            return Fault(Cause.UNREADABLE, f"{path} cannot be read: {error.strerror}")
+            return Fault(Cause.UNREADABLE, path, f"cannot be read: {error.strerror}")
         folder = stat.S_ISDIR(found.st_mode)
         try:
             seen = access.access(descriptor, me, _RIGHTS[use])
         except access.NotUnderstood as error:
             return Fault(
-                Cause.SHARED, f"the access list of {path} is not understood: {error}", self._remedy(path, me, folder)
+                Cause.SHARED,
+                path,
+                f"has an access list that is not understood: {error}",
+                self._remedy(path, me, folder),
             )
         if not seen.trusted_owner:
             owner = self._security.name(seen.owner)
             return Fault(
                 Cause.FOREIGN,
-                f"{path} belongs to {owner}, and this is {self._security.name(me)}",
+                path,
+                f"belongs to {owner}, and this is {self._security.name(me)}",
                 f"run rotator as {owner}; or, if an administrator put it there for this account: "
                 f'icacls "{path}" /setowner *{access.ADMINISTRATORS}{" /T" if folder else ""}',
             )
@@ -88,8 +92,9 @@ class AccessLists:
         others = ", ".join(self._security.name(other) for other in seen.others)
         return Fault(
             Cause.SHARED,
-            f"{path} can be {_VERB[use]} by {others}",
-            f"if that is the account of the service, run rotator as it; else take it from them: "
+            path,
+            f"can be {_VERB[use]} by {others}",
+            "if that is the account of the service, run rotator as it; else take it from them: "
             + self._remedy(path, me, folder),
         )
 

@@ -32,21 +32,22 @@ class Modes:
     ) -> Fault | None:
         """What is wrong with a file or folder, None where nothing is."""
         try:
-            found = os.stat(path if opened is None else opened, follow_symlinks=follow or opened is not None)
+            found = path.stat(follow_symlinks=follow) if opened is None else os.fstat(opened)
         except OSError as error:
-            return Fault(Cause.UNREADABLE, f"{path} cannot be read: {error.strerror}")
+            return Fault(Cause.UNREADABLE, path, f"cannot be read: {error.strerror}")
         if stat.S_ISLNK(found.st_mode):
-            return Fault(Cause.LINK, f"{path} is a symbolic link", "name the place itself in the configuration")
+            return Fault(Cause.LINK, path, "is a symbolic link", "name the place itself in the configuration")
         if found.st_uid not in ((0, os.geteuid()) if administrator else (os.geteuid(),)):
             owner = account(found.st_uid)
             return Fault(
                 Cause.FOREIGN,
-                f"{path} belongs to {owner}, and this is {self.account()}",
+                path,
+                f"belongs to {owner}, and this is {self.account()}",
                 f"run it as that account: sudo -u {owner} rotator …",
             )
         mode = stat.S_IMODE(found.st_mode)
         if use is Use.PRIVATE and mode & 0o077:
-            return Fault(Cause.SHARED, f"{path} can be read by others (mode {mode:04o})", f"chmod go= {path}")
+            return Fault(Cause.SHARED, path, f"can be read by others (mode {mode:04o})", f"chmod go= {path}")
         if use is Use.GUARDED and mode & 0o022:
-            return Fault(Cause.SHARED, f"others can write to {path} (mode {mode:04o})", f"chmod go-w {path}")
+            return Fault(Cause.SHARED, path, f"can be changed by others (mode {mode:04o})", f"chmod go-w {path}")
         return None

@@ -24,8 +24,8 @@ def prepare(path: Path) -> None:
     if fault is None:
         return
     if fault.cause is Cause.FOREIGN:
-        raise InstallationMismatch(f"state directory: {fault.message}", hint=fault.hint)
-    raise ConfigError(f"state directory: {fault.message}", hint=fault.hint)
+        raise InstallationMismatch(f"the state directory {fault.message}", hint=fault.hint)
+    raise ConfigError(f"the state directory {fault.message}", hint=fault.hint)
 
 
 def installation(path: Path) -> str | None:

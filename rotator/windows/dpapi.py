@@ -11,16 +11,14 @@ ENTROPY: Final = b"rotator dpapi 1"
 It is no secret."""
 _DESCRIPTION: Final = "rotator"
 
+_PROTECT_AGAIN: Final = "rotator keys master-key --dpapi FILE --from COPY"
 _OTHERS: Final = (
     "it was protected for another account or on another machine",
-    "make it where it is used, and as the account that uses it: rotator keys master-key --dpapi FILE --scope user; with "
-    "--scope machine every account of this machine opens it that may read the file. The keys themselves open with the "
-    "master key they were made with, so protect that one: --from FILE",
+    f"protect a copy of the same master key where it is used, as the account that uses it: {_PROTECT_AGAIN}",
 )
 _DAMAGED: Final = (
     "it is damaged, or was not protected by rotator",
-    "restore it from a backup, or make it anew from a copy of the master key: rotator keys master-key --dpapi FILE "
-    "--from COPY",
+    f"restore it from a backup, or protect a copy of the same master key anew: {_PROTECT_AGAIN}",
 )
 _NO_PROFILE: Final = (
     "the account's own keys are not loaded: this is a logon without a password (S4U), or without its profile",
