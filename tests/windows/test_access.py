@@ -299,6 +299,30 @@ def test_a_configuration_that_somebody_planted_is_not_taken(machine: Machine, tm
     assert find(elsewhere, environ, "win32") == elsewhere
 
 
+def test_the_folders_of_the_installation_guide_are_taken(machine: Machine, tmp_path: Path) -> None:
+    """What the icacls commands of docs/windows.md leave: the service reads, and changes state and keys alone."""
+    folder, environ = tmp_path / "rotator", {"PROGRAMDATA": str(tmp_path)}
+    read = f"O:BAD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIID;0x1200a9;;;{SERVICE})"
+    both = read.replace("D:AI", f"D:AI(A;OICI;FA;;;{SERVICE})")
+    file, secret = folder / "rotator.toml", folder / "client.password"
+    for name in ("state", "keys"):
+        (folder / name).mkdir(parents=True)
+    file.touch()
+    secret.touch()
+    machine.found = {folder: read.replace("AI", "PAI").replace("ID;", ";"), file: read, secret: read}
+    machine.found |= {folder / "state": both, folder / "keys": both}
+    machine.account = SERVICE
+    assert find(None, environ, "win32") == file
+    assert secret_refs.read(SecretRef(SecretKind.FILE, str(secret)), {}) == b""
+    directory.prepare(default_state(environ, "win32"))
+    SealedFiles(folder / "keys", bytes(32)).set("item", "text")
+    machine.account = ME
+    assert find(None, environ, "win32") == file
+    for refused in (lambda: directory.prepare(folder / "state"), lambda: SealedFiles(folder / "keys", bytes(32))):
+        with pytest.raises((ConfigError, KeyStoreUnavailable), match=r"by CORP\\gmsa\$"):
+            refused()
+
+
 class Vault:
     """A stand-in for DPAPI: what was protected opens with the same entropy, on the same machine, to its account."""
 
