@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from rotator.durable import sync_folder, sync_place
+from rotator.durable import patiently, replaced, sync_folder, sync_place
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, KeyStoreUnavailable
 from rotator.keystore.ownership import check_private, make_private
 
@@ -55,7 +55,7 @@ def master_key(data: bytes, source: str) -> bytes:
         return decoded
     raise KeyStoreError(
         f"the master key in {source} is neither {MASTER_KEY_BYTES} bytes nor their base64",
-        hint="make one: head -c 32 /dev/urandom | base64",
+        hint="make one: rotator keys master-key --output FILE",
     )
 
 
@@ -90,7 +90,8 @@ class SealedFiles:
     def delete(self, name: str) -> None:
         """Remove an item, if it is there."""
         with self._locked(), _mapped(self._folder):
-            self._path(name).unlink(missing_ok=True)
+            path = self._path(name)
+            patiently(lambda: path.unlink(missing_ok=True))
             sync_folder(self._folder)
 
     def _opened(self) -> str:
@@ -156,7 +157,8 @@ class SealedFiles:
     def _read(self, path: Path) -> bytes | None:
         with _mapped(self._folder):
             try:
-                descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+                flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+                descriptor = patiently(lambda: os.open(path, flags))
             except FileNotFoundError:
                 return None
             with os.fdopen(descriptor, "rb") as file:
@@ -173,8 +175,7 @@ class SealedFiles:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                temporary.replace(path)
-                sync_folder(self._folder)
+                replaced(temporary, path)
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
