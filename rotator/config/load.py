@@ -36,13 +36,26 @@ def load(source: Path, environ: Mapping[str, str]) -> Config:
     proxies = _named(reading, document, "proxy", _proxy)
     checks.across(reading, proxies, declared=frozenset(_tables(document.get("site"))))
     if reading.problems or keyring is None or state is None:
-        count = len(reading.problems)
-        raise ConfigError(
-            f"{source}: {count} {'mistake' if count == 1 else 'mistakes'}",
-            hint="nothing was done; every key is explained in config/rotator.example.toml",
-            problems=tuple(reading.problems),
-        )
+        raise _mistaken(source, reading)
     return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies))
+
+
+def load_keyring(source: Path) -> KeyringSettings:
+    """The `[keyring]` of a file, whatever else is in it. Raises ConfigError."""
+    reading, document = parse(source.absolute())
+    keyring = _keyring(reading, document)
+    if reading.problems or keyring is None:
+        raise _mistaken(source, reading)
+    return keyring
+
+
+def _mistaken(source: Path, reading: Reading) -> ConfigError:
+    count = len(reading.problems)
+    return ConfigError(
+        f"{source}: {count} {'mistake' if count == 1 else 'mistakes'}",
+        hint="nothing was done; every key is explained in config/rotator.example.toml",
+        problems=tuple(reading.problems),
+    )
 
 
 def _tables(value: object) -> dict[str, Any]:

@@ -96,6 +96,15 @@ def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
         raise ConfigError(f"{source}: not TOML: nested too deeply") from None
 
 
+def place(source: Path, path: Sequence[str]) -> str:
+    """`FILE, line N`: where a key path is set, for whoever is to change it; the file alone where it is not."""
+    try:
+        line = line_of(source.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError):
+        line = None
+    return f"{source}, line {line}" if line else str(source)
+
+
 def line_of(text: str, path: Sequence[str]) -> int | None:
     """The line, from 1, on which a key path is set; where it is not, the line of the longest part that is."""
     best, depth = None, 0
