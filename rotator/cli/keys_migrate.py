@@ -36,6 +36,7 @@ def migrate(
     from rotator.cli.keyring import belonging
     from rotator.cli.whole_keyring import KEYRING, held
     from rotator.config import load_keyring, place
+    from rotator.config.writing import keyring_lines
     from rotator.keystore.backends import open_store, told
     from rotator.keystore.migration import Migration
 
@@ -55,7 +56,7 @@ def migrate(
             "from": told(config.keyring),
             "to": told(settings),
             "deleted": delete_source,
-            "change": {"where": place(config.source, ("keyring", "backend")), "to": [*_lines(settings)]},
+            "change": {"where": place(config.source, ("keyring", "backend")), "to": [*keyring_lines(settings)]},
             "proxies": [_row(item) for item in moved],
         }
         kept = f"{'deleted from' if delete_source else 'and still in'} {told(config.keyring)}"
@@ -70,14 +71,6 @@ def _same(one: KeyringSettings, other: KeyringSettings) -> bool:
     if one.backend is not other.backend:
         return False
     return one.path is None or other.path is None or one.path.resolve() == other.path.resolve()
-
-
-def _lines(settings: KeyringSettings) -> list[str]:
-    """`[keyring]` as the configuration has it."""
-    from rotator.config.writing import quoted
-
-    pairs = {"backend": settings.backend, "path": settings.path, "master_key": settings.master_key}
-    return [f"{key} = {quoted(str(value))}" for key, value in pairs.items() if value is not None]
 
 
 def _row(moved: "Moved") -> Json:

@@ -85,6 +85,11 @@ def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from None
+    return parse_text(source, text)
+
+
+def parse_text(source: Path, text: str) -> tuple[Reading, dict[str, Any]]:
+    """The same for a text that is to be the file at `source`. Raises ConfigError."""
     try:
         return Reading(source, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

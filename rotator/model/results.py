@@ -30,6 +30,7 @@ class Outcome(StrEnum):
     MIGRATED = "migrated"
     REKEYED = "rekeyed"
     STORED = "stored"
+    CONFIGURED = "configured"
     SHOWN = "shown"
     UNDONE = "undone"
     FAILED = "failed"

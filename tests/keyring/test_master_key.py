@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from sandbox_process import ROTATOR, Sandbox
+from terminal import typed
 
 
 def new_key(sandbox: Sandbox, name: str = "new.key") -> Path:
@@ -98,8 +99,6 @@ def test_secrets_are_stored_and_never_shown(portal: Sandbox) -> None:
 
 
 def test_a_secret_is_asked_for_without_echo(portal: Sandbox) -> None:
-    from terminal import typed
-
     command = (*ROTATOR, "--config", str(portal.config), "keys", "store-secret", "pfx")
     status, said = typed(command, {"Secret for keyring:pfx": "hunter2"})
     assert status == 0, said

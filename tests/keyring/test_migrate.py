@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from sandbox_process import Sandbox
 from sampling import sample
+from sandbox_process import Sandbox
 from secret_service import SecretServiceDaemon
 from values import key, ring
 
