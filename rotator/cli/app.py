@@ -19,6 +19,7 @@ from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
 from rotator.cli.due import due
 from rotator.cli.history import history
+from rotator.cli.init import init
 from rotator.cli.install_task import install_task
 from rotator.cli.keys import keys
 from rotator.cli.master_key import master_key
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 
 for command, name, said in (
+    (init, "init", "Write a first configuration."),
     (create_proxy, "create-proxy", "Create or repair virtual proxies."),
     (adopt, "adopt", "Take over a virtual proxy in use."),
     (rotate, "rotate", "Replace the signing key."),

@@ -16,6 +16,11 @@ LARGEST: Final = 64 * 1024
 _VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 
 
+def item(name: str) -> str:
+    """The keyring's item of `keyring:NAME`."""
+    return f"secret/{name}"
+
+
 def read(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | None = None) -> bytes:
     """The bytes of a secret. Raises SecretUnavailable, naming the reference and what to do, never the secret."""
     match reference.kind:
@@ -26,11 +31,11 @@ def read(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | 
         case SecretKind.DPAPI:
             return _unprotected(reference)
         case SecretKind.KEYRING:
-            text = store.get(f"secret/{reference.name}") if store else None
+            text = store.get(item(reference.name)) if store else None
             if text is None:
                 raise SecretUnavailable(
                     f"{reference}: the keyring has no such secret",
-                    hint="use file:PATH or credential:NAME, or store it under rotator, secret/" + reference.name,
+                    hint=f"store it: rotator keys store-secret {reference.name}, or use file:PATH or credential:NAME",
                 )
             return text.encode("utf-8")
 
