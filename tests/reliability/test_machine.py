@@ -53,13 +53,23 @@ LABELS: Final = st.sampled_from(
         ("COMMIT", 1),
     ]
 )
-MEANWHILE: Final = ["edit", "edit certificate", "old certificate", "delete", "land", "server clock", "other runs"]
+MEANWHILE: Final = {
+    "edit": "",
+    "land": "",
+    "timer": "",
+    "edit certificate": "people",
+    "old certificate": "people",
+    "delete": "people",
+    "server clock": "clocks",
+    "other rotator": "second",
+}
+"""What somebody else may do while a run is at work, and what an example must be about for it."""
 
 
 @st.composite
 def strokes(draw: st.DrawFn) -> tuple[str, int, str, int, int]:
     label, most = draw(LABELS)
-    act = draw(st.sampled_from([CRASH_BEFORE, CRASH_AFTER, LOST, LATE, *ACTS, *MEANWHILE]))
+    act = draw(st.sampled_from([CRASH_BEFORE, CRASH_AFTER, LOST, LATE, *ACTS]))
     return label, draw(st.integers(1, most)), act, draw(st.sampled_from([1, 1, 1, 4, 100])), draw(st.integers(0, 9))
 
 
@@ -124,15 +134,15 @@ class Machine(RuleBasedStateMachine):
             "delete": self.delete,
             "land": lambda: self.land(number),
             "server clock": lambda: self.server_clock([-3600.0, 3600.0][number % 2]),
-            "other runs": lambda: self.other_runs(rotator, number),
+            "timer": lambda: self.begins(rotator, number),
+            "other rotator": lambda: self.begins(self.pick(self.world.rotators.index(rotator) + 1), number),
         }
         return Stroke(label, nth, None, meanwhile=do[act])
 
-    def other_runs(self, rotator: Rotator, number: int) -> None:
-        """Another rotator, or the same one from the timer, begins and ends while this one is at work."""
-        others = [other for other in self.world.rotators if not other.verb or other is rotator]
+    def begins(self, rotator: Rotator, number: int) -> None:
+        """Another rotator, or the same one from the timer, begins and ends while one is at work."""
         self.counts["runs at the same time"] += 1
-        others[number % len(others)].run(["rotate --now", "rotate", "rollback"][number % 3])
+        rotator.run(["rotate --now", "rotate", "rollback"][number % 3])
 
     def pick(self, number: int) -> Rotator:
         return self.world.rotators[number % len(self.world.rotators)]
@@ -152,6 +162,17 @@ class Machine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1), nth=st.integers(1, 4), act=st.sampled_from([LATE, LATE, LOST, "500"]))
     def unanswered(self, who: int, nth: int, act: str) -> None:
         self.run_of(self.pick(who), "rotate --now", [("PUT qrs", nth, act, 5, 0)])
+
+    @rule(
+        who=st.integers(0, 1),
+        command=st.sampled_from(CRASHED),
+        label=LABELS.flatmap(lambda each: st.tuples(st.just(each[0]), st.integers(1, each[1]))),
+        act=st.sampled_from(sorted(MEANWHILE)),
+        number=st.integers(0, 9),
+    )
+    def meanwhile(self, who: int, command: str, label: tuple[str, int], act: str, number: int) -> None:
+        if MEANWHILE[act] in ("", *self.kinds):
+            self.run_of(self.pick(who), command, [(*label, act, 1, number)])
 
     @rule(who=st.integers(0, 1), command=st.sampled_from(["rotate --now", "rotate", "create-proxy", "keys prune"]))
     def resume(self, who: int, command: str) -> None:
