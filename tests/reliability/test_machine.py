@@ -66,6 +66,13 @@ MEANWHILE: Final = {
 """What somebody else may do while a run is at work, and what an example must be about for it."""
 
 
+PLACES: Final = st.one_of(
+    st.sampled_from([("PUT qrs", 1), ("PUT qrs", 2), ("POST qrs", 1)]),
+    LABELS.flatmap(lambda each: st.tuples(st.just(each[0]), st.integers(1, each[1]))),
+)
+"""Where somebody else comes in between: most of all between a question and the write that rests on its answer."""
+
+
 @st.composite
 def strokes(draw: st.DrawFn) -> tuple[str, int, str, int, int]:
     label, most = draw(LABELS)
@@ -166,7 +173,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         who=st.integers(0, 1),
         command=st.sampled_from(CRASHED),
-        label=LABELS.flatmap(lambda each: st.tuples(st.just(each[0]), st.integers(1, each[1]))),
+        label=PLACES,
         act=st.sampled_from(sorted(MEANWHILE)),
         number=st.integers(0, 9),
     )

@@ -59,7 +59,7 @@ VERBS: Final[dict[str, Verb]] = {
     "keys prune": lambda scene: prune(scene, 0),
 }
 """The commands that need nothing but a name, as the command line calls them."""
-RESTORED: Final = frozenset({"recover"})
+RECOVERING: Final = frozenset({"adopt", "recover"})
 """Those that take an older copy of the keyring as it is."""
 
 
@@ -178,7 +178,7 @@ class Rotator:
                 made.keyring.__dict__["store"] = self.keyring
                 made._clock = cast("wiring.SystemClock", self.clock)
                 made._sites[self.site.name] = cast("wiring.SiteAccess", access(self.site, self))
-                options = {"restored": command in RESTORED, **options}
+                options = {"recovering": command in RECOVERING, **options}
                 result = made.locked(self.spec, verb or VERBS[command], **options)
         except RotatorError as error:
             ended = Ended(command, int(error.exit_status), None, error, told=tuple(session.told), effects=effects)

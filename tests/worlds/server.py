@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 from urllib.parse import unquote
@@ -179,6 +179,15 @@ class Server:
             return False
         return self.repository_answer(request).status < 300
 
+    def could_land(self) -> Iterator[str]:
+        """The certificates of the PUTs on their way that the server would take if they came now."""
+        for sent, request in self.late:
+            body, stored = body_of(request), self.repository.virtual_proxies.get(request.path.rsplit("/", 1)[1])
+            if stored is None or CERTIFICATE not in body or self.timeline.seconds - sent > LATEST:
+                continue
+            if stored["modifiedDate"] <= body["modifiedDate"]:
+                yield body[CERTIFICATE]
+
     # --- other people
 
     def edit(self, prefix: str, **fields: Any) -> None:
@@ -241,6 +250,3 @@ def _caller(request: Request) -> Caller:
 
 def body_of(request: Request) -> Any:
     return json.loads(request.data or b"null")
-
-
-Written = Callable[[Entity | None, Entity, Request], None]

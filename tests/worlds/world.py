@@ -143,6 +143,10 @@ class World:
             served = self.served(host)
             if served is not None and served not in known:
                 raise Broken(f"{host} serves {served[:12]}, whose key nobody has")
+        for text in self.server.could_land():
+            late = _known_fingerprint(text)
+            if late is not None and late not in known:
+                raise Broken(f"a late PUT could bring {late[:12]} to the server, whose key nobody has")
 
     def shown(self) -> str | None:
         found = self.server.virtual_proxy(self.prefix)
