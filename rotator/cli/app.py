@@ -18,6 +18,7 @@ from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
 from rotator.cli.due import due
 from rotator.cli.history import history
+from rotator.cli.install_units import install_units
 from rotator.cli.keys import keys
 from rotator.cli.recover import recover
 from rotator.cli.release import release
@@ -58,6 +59,7 @@ for command, name, said in (
     (token, "token", "Sign a short-lived token."),
     (release, "release", "Stop managing a virtual proxy."),
     (doctor, "doctor", "Try everything that has to work."),
+    (install_units, "install-units", "Put the systemd units in place."),
     (sandbox, "sandbox", "Run a stand-in for Qlik Sense."),
     (demo, "demo", "Tell the whole story in a minute."),
 ):

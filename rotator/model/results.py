@@ -28,6 +28,9 @@ class Outcome(StrEnum):
     RECOVERED = "recovered"
     PRUNED = "pruned"
     SHOWN = "shown"
+    REPLACED = "replaced"
+    KEPT = "kept"
+    REMOVED = "removed"
     UNDONE = "undone"
     FAILED = "failed"
 
