@@ -72,7 +72,7 @@ def files(prefix: PurePosixPath, keyring: UnitKeyring | None) -> tuple[UnitFile,
         )
     wanted = [(name, place) for name, place in _ALWAYS.items()]
     if keyring is not None:
-        wanted += [(f"{keyring}.conf", f"{SYSTEM}/{service}.d/keyring.conf") for service in SERVICES]
+        wanted += [(_drop_in(keyring, service), f"{SYSTEM}/{service}.d/keyring.conf") for service in SERVICES]
     if keyring is UnitKeyring.SECRET_SERVICE:
         wanted += _SECRET_SERVICE.items()
     return tuple(UnitFile(place, _signed(_packaged(name).replace(str(PREFIX), str(prefix)))) for name, place in wanted)
@@ -146,6 +146,12 @@ def remove(root: Path, place: str, *, edited: bool) -> Found:
 def enabled(root: Path) -> tuple[str, ...]:
     """The units of rotator that a boot would start, by the links that `systemctl enable` makes."""
     return tuple(sorted({link.name for link in _links(root)}))
+
+
+def _drop_in(keyring: UnitKeyring, service: str) -> str:
+    """The file of systemd/ with what this keyring needs in this service."""
+    asks_first = keyring is UnitKeyring.SEALED_FILE and service == "rotator-rotate@.service"
+    return f"{keyring}-rotate.conf" if asks_first else f"{keyring}.conf"
 
 
 def _links(root: Path) -> Iterator[Path]:

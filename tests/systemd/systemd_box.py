@@ -91,6 +91,7 @@ class Box:
         self._below = below
         self._unshared: subprocess.Popen[bytes] | None = None
         self._first = 0
+        self.environment: dict[str, str] = {}
         for name in ("disk", "work", "root"):
             (folder / name).mkdir(parents=True)
         if not below:
@@ -145,22 +146,28 @@ class Box:
 
     def run(self, script: str, *, check: bool = True, stdin: str = "", seconds: float = 120) -> Said:
         """Run a script of bash as root in a login's environment, not in a unit. Fails with what it said."""
-        ended = subprocess.run(self._inside("bash", "-euo", "pipefail", "-c", script), input=stdin.encode(), capture_output=True, timeout=seconds)  # fmt: skip
-        said = Said(ended.returncode, ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace"))
-        assert not check or said.status == 0, f"{script}\n-> {said.status}\n{said.text}"
+        said = self._said(stdin.encode(), seconds, "bash", "-euo", "pipefail", "-c", script)
+        if check and said.status:
+            journal = self._said(b"", seconds, "journalctl", "-b", "-n", "50", "--no-pager", "-o", "short-monotonic")
+            raise AssertionError(f"{script}\n-> {said.status}\n{said.text}\n{journal.text}")
         return said
+
+    def _said(self, stdin: bytes, seconds: float, *command: str) -> Said:
+        ended = subprocess.run(self._inside(*command), input=stdin, capture_output=True, timeout=seconds)
+        return Said(ended.returncode, ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace"))
 
     def _inside(self, *command: str) -> tuple[str, ...]:
         enter = ("nsenter", "-t", str(self._first), "-m", "-u", "-i", "-p", "-C", "-r", "-w")
-        login = ("env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", "SYSTEMD_PAGER=cat", "DEBIAN_FRONTEND=noninteractive")  # fmt: skip
-        return (*enter, *login, "sh", "-c", 'cd /root && exec "$@"', "sh", *command)
+        login = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "SYSTEMD_PAGER": "cat", **self.environment}
+        set_to = (f"{name}={value}" for name, value in login.items())
+        return (*enter, "env", "-i", *set_to, "sh", "-c", 'cd /root && exec "$@"', "sh", *command)
 
     def until(self, condition: str, seconds: float = 60) -> None:
         """Wait until a command in the box succeeds; fails with the end of the journal."""
         try:
             eventually(condition, lambda: self.run(condition, check=False).status == 0, seconds)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.run('journalctl -b -n 40 --no-pager', check=False).text}") from None
+        except AssertionError:
+            self.run(condition)
 
     def write(self, path: str, text: str, *, mode: str = "0644", owner: str = "root:root") -> None:
         """Put a file in place."""
