@@ -118,8 +118,8 @@ def wheels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     ).stdout.strip()
     subprocess.run(
-        (*PIP, "download", "--only-binary", ":all:", "--python-version", version, "-c", str(folder / "pins"))
-        + ("-d", str(folder), str(wheel)),
+        (*PIP, "download", "--only-binary", ":all:", "--python-version", version, "-c", "pins", str(wheel)),
+        cwd=folder,
         check=True,
         capture_output=True,
     )

@@ -2,6 +2,7 @@
 
 import json
 
+from systemd_box import eventually
 from systemd_server import Server
 
 
@@ -14,6 +15,15 @@ TIMER = "rotator-rotate@portal.timer"
 def waits(server: Server) -> None:
     """Wait until the unit does nothing."""
     server.box.until(f"case $(systemctl show -P ActiveState {UNIT}) in inactive|failed) ;; *) false ;; esac")
+
+
+def in_the_middle(server: Server) -> None:
+    """Start a rotation, and come back when the server has the new key and its proxy does not yet serve it."""
+    server.always_due()
+    server.qlik.control("POST", "/delay", [3, 3])
+    server.box.run(f"systemctl start --no-block {UNIT}")
+    eventually("the certificate was put", lambda: server.rotations() == 1)
+    assert server.box.show(UNIT, "ActiveState") == "activating"
 
 
 def test_nothing_is_due_at_first_and_that_is_no_failure(portal: Server) -> None:
@@ -41,12 +51,7 @@ def test_a_timer_starts_the_first_rotation(portal: Server) -> None:
 
 
 def test_a_run_that_finds_the_lock_taken_is_no_failure(portal: Server) -> None:
-    portal.always_due()
-    portal.qlik.fault("slow=3@qrs:PUT")
-    portal.box.run(
-        f"systemctl start --no-block {UNIT}; until [ -s /proc/$(systemctl show -P MainPID {UNIT})/cmdline ]; do :; done"
-    )
-    portal.box.until("ls /var/lib/rotator/locks/*.owner | xargs grep -q rotate")
+    in_the_middle(portal)
     busy = portal.rotator("rotate portal --now --yes", check=False)
     assert busy.status == 3, busy.text
     waits(portal)
@@ -63,10 +68,7 @@ def test_an_error_of_the_question_whether_it_is_due_is_a_failure(portal: Server)
 
 
 def test_a_stop_in_the_middle_waits_for_the_end(portal: Server) -> None:
-    portal.always_due()
-    portal.qlik.fault("slow=2@qrs:PUT")
-    portal.box.run(f"systemctl start --no-block {UNIT}")
-    portal.box.until("ls /var/lib/rotator/locks/*.owner | xargs grep -q rotate")
+    in_the_middle(portal)
     portal.box.run(f"systemctl stop {UNIT}")
     assert portal.box.show(UNIT, "Result") == "success"
     assert portal.rotations() == 1
@@ -102,11 +104,7 @@ def test_after_a_reboot_state_and_keys_are_there_and_what_was_missed_is_caught_u
 
 
 def test_after_a_power_cut_in_the_middle_the_next_boot_gets_there(portal: Server) -> None:
-    portal.always_due()
-    portal.box.run(f"systemctl enable rotator.target {TIMER}")
-    portal.qlik.fault("slow=3@qrs:PUT")
-    portal.box.run(f"systemctl start --no-block {UNIT}")
-    portal.box.until("ls /var/lib/rotator/locks/*.owner | xargs grep -q rotate")
+    in_the_middle(portal)
     portal.box.cut_power()
     portal.box.boot()
     portal.box.run(f"systemctl start {UNIT}")
