@@ -76,12 +76,14 @@ def worst(statuses: "Iterable[ExitStatus]") -> ExitStatus:
 class RotatorError(Exception):
     """Everything that can happen. `message` names place and cause; `hint` says what to do now.
 
-    `checks` are the test logins that led to it, where there were any; `key` the key that is current all the same.
+    `checks` are the test logins that led to it, where there were any; `key` the key that is current all the same;
+    `unchanged`: for certain nothing that could have changed the certificate on the server is done or still on its way.
     """
 
     exit_status = ExitStatus.FAILED
     checks: "tuple[Check, ...]" = ()
     key: "KeyVersion | None" = None
+    unchanged: bool = False
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

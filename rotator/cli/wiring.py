@@ -166,7 +166,7 @@ class Wiring:
         access = self.access(self._session.config.sites[spec.site])
         return self._scene(spec, access.repository, self.keyring.keystore(spec), Unrecorded())
 
-    def _recorded(self, spec: ProxySpec, journal: Journal, *, restored: bool) -> Scene:
+    def _recorded(self, spec: ProxySpec, journal: Journal, *, recovering: bool) -> Scene:
         """The same for writing: every change is in the journal."""
         items: KeyItems = self.keyring.writable(spec)
         access = self.access(self._session.config.sites[spec.site])
@@ -176,9 +176,8 @@ class Wiring:
             spec.name,
             mirror=lambda: journal.generation(items.base),
             note=lambda number: journal.note_generation(items.base, number),
+            recovering=recovering,
         )
-        if restored:
-            keystore.accept_older()
         return self._scene(spec, RecordedRepository(access.repository, journal), keystore, journal)
 
     def _scene(
@@ -203,12 +202,12 @@ class Wiring:
         )
 
     def locked(
-        self, spec: ProxySpec, verb: Callable[[Scene], Result], *, looking: bool = False, restored: bool = False
+        self, spec: ProxySpec, verb: Callable[[Scene], Result], *, looking: bool = False, recovering: bool = False
     ) -> Result:
         """Do `verb` while the lock of the site is held, and write it to the journal. Raises LockHeld, JournalError.
 
-        `looking`: it writes nothing, so that there is nothing to record. `restored`: an older copy of the keyring is
-        taken as it is.
+        `looking`: it writes nothing, so that there is nothing to record. `recovering`: an older copy of the keyring
+        does not stop it.
         """
         config, session = self._session.config, self._session
         directory.prepare(config.state)
@@ -220,7 +219,7 @@ class Wiring:
                 closing(Journal(config.state, self._clock.now, exchanges, session.tell)) as journal,
                 journal.run(spec.site, spec.name, session.command, started_by(os.environ)) as ending,
             ):
-                return ending.took(verb(self._recorded(spec, journal, restored=restored)))
+                return ending.took(verb(self._recorded(spec, journal, recovering=recovering)))
 
     def login_url(self, spec: ProxySpec) -> str:
         """Where tokens for a virtual proxy are taken: on the central proxy. Raises ServerError."""

@@ -22,7 +22,7 @@ from rotator.model.desired import (
     Window,
     Windows,
 )
-from rotator.model.history import Event, Run
+from rotator.model.history import Event, Memory, Run
 from rotator.model.keys import (
     CERTIFICATE_BACKDATE,
     Baseline,
@@ -75,6 +75,7 @@ __all__ = [
     "KeyringBackend",
     "KeyringSettings",
     "LoginOutcome",
+    "Memory",
     "Node",
     "Outcome",
     "ProbeRoute",
