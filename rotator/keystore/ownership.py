@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rotator.accounts import account
 from rotator.errors import InstallationMismatch, KeyStoreUnavailable
+from rotator.invocation import as_account
 
 
 def make_private(folder: Path) -> None:
@@ -35,7 +36,7 @@ def check_private(path: Path) -> None:
         owner = account(found.st_uid)
         raise InstallationMismatch(
             f"{path} belongs to {owner}, and this is {account(os.geteuid())}",
-            hint=f"run it as that account: sudo -u {owner} rotator …",
+            hint=f"run it as that account: {as_account(owner)}",
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise KeyStoreUnavailable(

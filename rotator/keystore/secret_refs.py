@@ -1,13 +1,12 @@
 """Secrets that the configuration refers to: `credential:NAME`, `file:PATH`, `keyring:NAME`."""
 
 import os
-import shlex
 import stat
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rotator import invocation
 from rotator.errors import SecretUnavailable
 from rotator.model import SecretKind, SecretRef
 from rotator.ports import SecretStore
@@ -15,7 +14,6 @@ from rotator.ports import SecretStore
 
 LARGEST: Final = 64 * 1024
 _VARIABLE: Final = "CREDENTIALS_DIRECTORY"
-_STORE: Final = "/etc/credstore.encrypted"
 
 
 def read(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | None = None) -> bytes:
@@ -45,28 +43,18 @@ def read_text(reference: SecretRef, environ: Mapping[str, str], store: SecretSto
 
 def _credential(reference: SecretRef, environ: Mapping[str, str]) -> bytes:
     folder = environ.get(_VARIABLE)
-    given = f"LoadCredentialEncrypted={reference.name}:{_STORE}/{reference.name}"
     if not folder:
-        # What can be pasted into a shell of root; the state directory is that of the units.
-        words = ("systemd-run", "--quiet", "--wait", "--collect", "--pty", "--pipe", "--uid=rotator")
-        settings = ("--setenv=STATE_DIRECTORY=/var/lib/rotator", f"--property={given}")
         raise SecretUnavailable(
             f"{reference}: there are no credentials here (${_VARIABLE} is not set): they exist inside a systemd service",
-            hint="as root, run it with them: " + shlex.join((*words, *settings, *_this_command())),
+            hint=f"as root, run it with them: {invocation.with_credential(reference.name)}",
         )
     path = Path(folder) / reference.name
     if not path.exists():
         raise SecretUnavailable(
-            f"{reference}: this service was not given it", hint=f"systemctl edit the unit: under [Service] {given}"
+            f"{reference}: this service was not given it",
+            hint=f"systemctl edit its unit: under [Service] {invocation.credential(reference.name)}",
         )
     return _file(reference, path, private=False)
-
-
-def _this_command() -> list[str]:
-    """The command line of this process, with the whole path of its program."""
-    program = Path(sys.argv[0]).absolute()
-    by_module = program.name == "__main__.py"
-    return [*((sys.executable, "-m", "rotator") if by_module else (str(program),)), *sys.argv[1:]]
 
 
 def _file(reference: SecretRef, path: Path, *, private: bool) -> bytes:

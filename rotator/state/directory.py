@@ -7,6 +7,7 @@ from typing import Final
 
 from rotator.accounts import account
 from rotator.errors import ConfigError, InstallationMismatch
+from rotator.invocation import as_account
 
 
 _FILE: Final = "installation"
@@ -25,7 +26,7 @@ def prepare(path: Path) -> None:
         owner = account(found.st_uid)
         raise InstallationMismatch(
             f"the state directory {path} belongs to {owner}, and this is {account(os.geteuid())}",
-            hint=f"run it as that account: sudo -u {owner} rotator …",
+            hint=f"run it as that account: {as_account(owner)}",
         )
     if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o022:
         raise ConfigError(f"others can write to the state directory {path}", hint=f"chmod go-w {path}")

@@ -152,6 +152,30 @@ class Box:
             raise AssertionError(f"{script}\n-> {said.status}\n{said.text}\n{journal.text}")
         return said
 
+    def written(self) -> Iterator[bytes]:
+        """Everything that is on its disk since it was made, file by file, and in /run but for the credentials."""
+        for path in self.disks[0].rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                yield path.read_bytes()
+        looked = "find /run /tmp -path /run/credentials -prune -o -type f -exec cat {} +"
+        yield subprocess.run(self._inside("bash", "-c", looked), capture_output=True, timeout=60).stdout
+
+    def dialogue(self, command: str, question: str, answer: str) -> Said:
+        """Run a command on a terminal, and answer its question once it is asked."""
+        words = self._inside("script", "-qec", command, "/dev/null")
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            seen = b""
+            while question.encode() not in seen:
+                byte = process.stdout.read(1)
+                assert byte, seen.decode()
+                seen += byte
+            process.stdin.write(answer.encode() + b"\n")
+            process.stdin.flush()
+            seen += process.stdout.read()
+            return Said(process.wait(60), seen.decode(), "")
+
     def _said(self, stdin: bytes, seconds: float, *command: str) -> Said:
         ended = subprocess.run(self._inside(*command), input=stdin, capture_output=True, timeout=seconds)
         return Said(ended.returncode, ended.stdout.decode(errors="replace"), ended.stderr.decode(errors="replace"))
