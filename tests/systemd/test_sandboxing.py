@@ -67,7 +67,7 @@ def test_what_a_run_can_see_and_do(portal: Server) -> None:
         "caps 0000000000000000 0000000000000000 1 2",
         "core (0, 0)",
         "writable /var/lib/rotator",
-        "seen ",
+        "seen",
         "umask 0o77",
         "root False False",
     ):
