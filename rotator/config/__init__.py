@@ -1,8 +1,9 @@
 """TOML to values: the only reader of the configuration file."""
 
+from rotator.config.channels import telling
 from rotator.config.load import load
 from rotator.config.location import find
 from rotator.config.values import seconds as duration
 
 
-__all__ = ["duration", "find", "load"]
+__all__ = ["duration", "find", "load", "telling"]

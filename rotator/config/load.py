@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rotator.config import checks, tables
+from rotator.config import channels, checks, tables
 from rotator.config.location import default_state
 from rotator.config.reading import Reading, parse
 from rotator.config.values import Wrong, url
@@ -29,9 +29,11 @@ from rotator.model import (
 def load(source: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in `source`. Raises ConfigError carrying every problem found, each with its place."""
     reading, document = parse(source.absolute())
-    reading.read(document, {}, (), "keyring", "state", "site", "proxy")
+    reading.read(document, {}, (), "keyring", "state", "notify", "metrics", "site", "proxy")
     keyring = _keyring(reading, document)
     state = _state(reading, document, environ)
+    notify = channels.notify(reading, document)
+    textfile = channels.metrics(reading, document)
     sites = _named(reading, document, "site", _site)
     proxies = _named(reading, document, "proxy", _proxy)
     checks.across(reading, proxies, declared=frozenset(_tables(document.get("site"))))
@@ -42,7 +44,7 @@ def load(source: Path, environ: Mapping[str, str]) -> Config:
             hint="nothing was done; every key is explained in config/rotator.example.toml",
             problems=tuple(reading.problems),
         )
-    return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies))
+    return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies), notify, textfile)
 
 
 def _tables(value: object) -> dict[str, Any]:

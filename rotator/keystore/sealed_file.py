@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from rotator.durable import sync_folder, sync_place
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, KeyStoreUnavailable
 from rotator.keystore.ownership import check_private, make_private
 
@@ -90,7 +91,7 @@ class SealedFiles:
         """Remove an item, if it is there."""
         with self._locked(), _mapped(self._folder):
             self._path(name).unlink(missing_ok=True)
-            self._sync_folder()
+            sync_folder(self._folder)
 
     def _opened(self) -> str:
         """The id of the store, made at its first use; its sealed check tells a wrong master key from a damaged item."""
@@ -101,6 +102,7 @@ class SealedFiles:
                     self._id = secrets.token_hex(16)
                     sealed = base64.b64encode(self._sealed(b"", _CHECK_ITEM)).decode("ascii")
                     header = {"format": 1, "id": self._id, "check": sealed}
+                    sync_place(self._folder)
                     self._write(path, json.dumps(header).encode("ascii"))
         try:
             header = json.loads(self._read(path) or b"")
@@ -172,19 +174,10 @@ class SealedFiles:
                     file.flush()
                     os.fsync(file.fileno())
                 temporary.replace(path)
-                self._sync_folder()
+                sync_folder(self._folder)
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
-
-    def _sync_folder(self) -> None:
-        if os.name != "posix":
-            return
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,27 +1,43 @@
 """The state directory and the installation id in it."""
 
+import errno
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
 from rotator.accounts import account
-from rotator.errors import ConfigError, InstallationMismatch
+from rotator.durable import sync_folder, sync_place
+from rotator.errors import ConfigError, InstallationMismatch, RotatorError, StateUnavailable
 from rotator.invocation import as_account
 
 
 _FILE: Final = "installation"
+_DISK: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""What a disk says that is full, read-only or broken; anything else is said of paths and permissions."""
+
+
+def refused(what: str, error: OSError) -> RotatorError:
+    """The error for what the file system would not do: the disk's fault, or else the configuration's."""
+    if error.errno in _DISK:
+        return StateUnavailable(
+            f"{what}: {error.strerror}", hint="see that the state directory has room and is writable, then try again"
+        )
+    return ConfigError(
+        f"{what}: {error.strerror}", hint="see who may write to the state directory, or set another: path in [state]"
+    )
 
 
 def prepare(path: Path) -> None:
-    """Make the state directory for this account alone, or see that it is. Raises ConfigError, InstallationMismatch."""
+    """Make the state directory for this account alone, or see that it is.
+
+    Raises ConfigError, StateUnavailable, InstallationMismatch.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.stat()
     except OSError as error:
-        raise ConfigError(
-            f"the state directory {path} cannot be made: {error.strerror}", hint="set another: path in [state]"
-        ) from None
+        raise refused(f"the state directory {path} cannot be made", error) from None
     if os.name == "posix" and found.st_uid != os.geteuid():
         owner = account(found.st_uid)
         raise InstallationMismatch(
@@ -43,7 +59,10 @@ def installation(path: Path) -> str | None:
 
 
 def write_installation(path: Path, identity: str) -> None:
-    """Write the installation id, whole or not at all. Raises ConfigError."""
+    """Write the installation id, whole or not at all, and see that the new directory lasts.
+
+    Raises ConfigError, StateUnavailable.
+    """
     temporary = path / f"{_FILE}.new"
     try:
         with temporary.open("w", encoding="ascii") as file:
@@ -51,11 +70,10 @@ def write_installation(path: Path, identity: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path / _FILE)
+        sync_folder(path)
+        sync_place(path)
     except OSError as error:
-        raise ConfigError(
-            f"{path / _FILE} cannot be written: {error.strerror}",
-            hint="see that the state directory has room and is writable",
-        ) from None
+        raise refused(f"{path / _FILE} cannot be written", error) from None
 
 
 def agreed(in_state: str | None, in_keyring: str | None, state: Path) -> str | None:

@@ -103,20 +103,12 @@ def build(source: Path, folder: Path) -> Path:
     return built
 
 
-@pytest.fixture(scope="session")
-def wheels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What rotator needs, in the versions of the lock, for the Python of the box."""
-    folder = tmp_path_factory.mktemp("wheels")
-    pins = re.findall(
-        r"^[A-Za-z0-9_.-]+==[^ ]+(?: ; [^\\\n]+)?", (ROOT / "requirements.lock").read_text(), re.MULTILINE
-    )
-    (folder / "pins").write_text("\n".join(pins))
-    version = subprocess.run(
-        ("/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+def fetch(wheel: Path, lock: Path, folder: Path) -> Path:
+    """What a wheel needs, in the versions of a lock, for the Python of the box."""
+    pinned = re.findall(r"^[A-Za-z0-9_.-]+==[^ ]+(?: ; [^\\\n]+)?", lock.read_text(), re.MULTILINE)
+    (folder / "pins").write_text("\n".join(pinned))
+    asked = ("/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     subprocess.run(
         (*PIP, "download", "--only-binary", ":all:", "--python-version", version, "-c", "pins", str(wheel)),
         cwd=folder,
@@ -124,6 +116,12 @@ def wheels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True,
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def wheels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What this working copy needs."""
+    return fetch(wheel, ROOT / "requirements.lock", tmp_path_factory.mktemp("wheels"))
 
 
 @pytest.fixture(scope="session")
