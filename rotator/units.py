@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from rotator.durable import replaced
 from rotator.errors import Refused, UsageError
 
 
@@ -112,7 +113,7 @@ def write(root: Path, file: UnitFile, *, beside: bool = False) -> Path:
             opened.write(file.text)
             opened.flush()
             os.fsync(opened.fileno())
-        temporary.replace(path)
+        replaced(temporary, path)
     except OSError as error:
         raise _refused(path, "written", error) from None
     return path
