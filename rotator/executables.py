@@ -13,7 +13,12 @@ from typing import Final
 
 LIMIT: Final = 60.0
 """Seconds that one may take."""
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
+_INHERITED: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TZ"),
+    # Without these PowerShell and cmd.exe do not start.
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP", "PROGRAMDATA", "USERPROFILE"),
+    *("LOCALAPPDATA", "APPDATA"),
+)
 _LONG_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 _EXCERPT: Final = 200
 _OTHERS_WRITE: Final = 0o022

@@ -1,5 +1,6 @@
 """The commands, the options before them, and the one place where errors become exit statuses."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
 from rotator.cli.due import due
 from rotator.cli.history import history
+from rotator.cli.install_task import install_task
 from rotator.cli.keys import keys
+from rotator.cli.master_key import master_key
 from rotator.cli.notify import notify
 from rotator.cli.recover import recover
 from rotator.cli.release import release
@@ -64,10 +67,12 @@ for command, name, said in (
     (release, "release", "Stop managing a virtual proxy."),
     (notify, "notify", "Deliver the notices that wait, or a test."),
     (doctor, "doctor", "Try everything that has to work."),
+    (install_task, "install-task", "Write a scheduled task for Windows."),
     (sandbox, "sandbox", "Run a stand-in for Qlik Sense."),
     (demo, "demo", "Tell the whole story in a minute."),
 ):
     app.command(name, short_help=said, epilog=sandbox_help() if name == "sandbox" else None)(command)
+keys.command("master-key")(master_key)
 app.add_typer(keys, name="keys")
 
 
@@ -98,6 +103,7 @@ def options(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line to its exit status. Every error ends here, as lines on standard error and in the JSON."""
     _started.clear()
+    _printable()
     try:
         # Outside standalone mode typer returns the status of typer.Exit and raises the rest.
         returned = app(list(arguments), prog_name="rotator", standalone_mode=False)
@@ -114,6 +120,14 @@ def run(arguments: Sequence[str]) -> int:
         usage = _usage(error)
         return _fail(arguments, usage or _bug(error, arguments))
     return returned if isinstance(returned, int) else ExitStatus.DONE
+
+
+def _printable() -> None:
+    """Never fail over a character: on Windows output that goes to a file or pipe has a code page of 256 of them."""
+    if sys.platform == "win32":
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
 
 
 def _usage(error: Exception) -> UsageError | None:

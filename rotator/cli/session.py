@@ -44,6 +44,10 @@ class Session:
         if self.verbose or sys.stderr.isatty():
             typer.echo(f"rotator: {line}", err=True)
 
+    def warn(self, line: str) -> None:
+        """What nobody may miss though the command goes on: on standard error always, as the journal of systemd keeps it."""
+        typer.echo(f"rotator: warning: {line}", err=True)
+
     def specs(self, names: Sequence[str] | None, site: str | None) -> tuple[ProxySpec, ...]:
         """The virtual proxies that are named, of one site where `site` is given; all where none is named.
 

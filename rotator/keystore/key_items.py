@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rotator.errors import KeyMaterialError, KeyNotFound, KeyStoreCorrupt
 from rotator.keystore.codec import decode, encode
-from rotator.model import Digest, KeyVersion, Ring, short
+from rotator.model import Digest, KeyVersion, Memory, Ring, short
 from rotator.ports import SecretStore
 
 
@@ -103,6 +103,13 @@ class KeyItems:
         for text in texts:
             self._store.delete(self._certificate_name(text))
         self._store.delete(self._index)
+
+    def memory(self) -> Memory:
+        """Without a journal there is nothing to compare with."""
+        return Memory.LOST
+
+    def accept(self) -> None:
+        """Without a journal the keyring counts as it is."""
 
     def _write(self, name: str, text: str) -> None:
         self._store.set(name, text)

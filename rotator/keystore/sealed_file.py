@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from rotator.durable import patiently, replaced, sync_folder, sync_place
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, KeyStoreUnavailable
 from rotator.keystore.ownership import check_private, make_private
 
@@ -54,7 +55,7 @@ def master_key(data: bytes, source: str) -> bytes:
         return decoded
     raise KeyStoreError(
         f"the master key in {source} is neither {MASTER_KEY_BYTES} bytes nor their base64",
-        hint="make one: head -c 32 /dev/urandom | base64",
+        hint="make one: rotator keys master-key --output FILE",
     )
 
 
@@ -89,8 +90,9 @@ class SealedFiles:
     def delete(self, name: str) -> None:
         """Remove an item, if it is there."""
         with self._locked(), _mapped(self._folder):
-            self._path(name).unlink(missing_ok=True)
-            self._sync_folder()
+            path = self._path(name)
+            patiently(lambda: path.unlink(missing_ok=True))
+            sync_folder(self._folder)
 
     def _opened(self) -> str:
         """The id of the store, made at its first use; its sealed check tells a wrong master key from a damaged item."""
@@ -101,6 +103,7 @@ class SealedFiles:
                     self._id = secrets.token_hex(16)
                     sealed = base64.b64encode(self._sealed(b"", _CHECK_ITEM)).decode("ascii")
                     header = {"format": 1, "id": self._id, "check": sealed}
+                    sync_place(self._folder)
                     self._write(path, json.dumps(header).encode("ascii"))
         try:
             header = json.loads(self._read(path) or b"")
@@ -154,7 +157,8 @@ class SealedFiles:
     def _read(self, path: Path) -> bytes | None:
         with _mapped(self._folder):
             try:
-                descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+                flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+                descriptor = patiently(lambda: os.open(path, flags))
             except FileNotFoundError:
                 return None
             with os.fdopen(descriptor, "rb") as file:
@@ -171,20 +175,10 @@ class SealedFiles:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                temporary.replace(path)
-                self._sync_folder()
+                replaced(temporary, path)
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
-
-    def _sync_folder(self) -> None:
-        if os.name != "posix":
-            return
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ from rotator.model.desired import (
     Window,
     Windows,
 )
-from rotator.model.history import Event, Run
+from rotator.model.history import Event, Memory, Run
 from rotator.model.keys import (
     CERTIFICATE_BACKDATE,
     Baseline,
@@ -80,6 +80,7 @@ __all__ = [
     "KeyringBackend",
     "KeyringSettings",
     "LoginOutcome",
+    "Memory",
     "Node",
     "Notice",
     "NoticeEvent",

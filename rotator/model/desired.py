@@ -16,11 +16,15 @@ class SecretKind(StrEnum):
     CREDENTIAL = "credential"
     KEYRING = "keyring"
     FILE = "file"
+    DPAPI = "dpapi"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """`credential:NAME` (a systemd credential), `keyring:NAME` or `file:PATH`: where a secret is, never the secret."""
+    """Where a secret is, never the secret.
+
+    `credential:NAME` (a systemd credential), `keyring:NAME`, `file:PATH`, or `dpapi:PATH` (a file that Windows opens).
+    """
 
     kind: SecretKind
     name: str

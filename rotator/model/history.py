@@ -2,6 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+
+
+class Memory(StrEnum):
+    """What the journal remembers of a virtual proxy's keys, against what the keyring holds.
+
+    `NEWER`: it knows of changes that the keyring does not have, which is then an older copy of itself, or empty.
+    """
+
+    INTACT = "intact"
+    LOST = "lost"
+    NEWER = "newer"
 
 
 @dataclass(frozen=True, slots=True)

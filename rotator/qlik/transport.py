@@ -24,10 +24,12 @@ CONNECT_LIMIT: Final = 10.0
 """Seconds for the connection and its handshake."""
 EXCHANGE_LIMIT: Final = 60.0
 """Seconds for a whole exchange: the first answer of a cold proxy takes up to 21."""
-LARGEST_LIST: Final = 32 * 1024 * 1024
+LARGEST_LIST: Final = 16 * 1024 * 1024
 LARGEST_ANSWER: Final = 1024 * 1024
 """Bytes, after decompression: the largest known page of Qlik has 88 KB."""
 _CHUNK: Final = 64 * 1024
+LARGEST_OFFSET: Final = 86_400.0
+"""Seconds that a server's clock may differ before it is not believed: tokens are timed by it, and shall not outlive us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +203,10 @@ class Transport:
     def _note_date(self, answer: Answer) -> None:
         try:
             told = parsedate_to_datetime(answer.headers["date"])
-            self.clock_offset = (told - datetime.now(UTC)).total_seconds()
-        except (KeyError, ValueError, TypeError):
+            offset = (told - datetime.now(UTC)).total_seconds()
+        except (KeyError, ValueError, TypeError, OverflowError):
             return
+        self.clock_offset = max(-LARGEST_OFFSET, min(offset, LARGEST_OFFSET))
 
 
 def _cookie(line: str) -> tuple[str, str]:

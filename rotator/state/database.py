@@ -7,12 +7,12 @@ disagree about which state directory they belong to. No secret is ever written t
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from rotator.errors import JournalError, RotatorError
+from rotator.errors import JournalError, JournalUnwritable, RotatorError
 
 
 FILE: Final = "journal.sqlite"
@@ -123,10 +123,12 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
+        database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        # On a full disk SQLite may have done so by itself, and complains of a second time.
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
         raise
-    database.execute("COMMIT")
 
 
 @contextmanager
@@ -135,7 +137,7 @@ def mapped(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise JournalError(
+        raise JournalUnwritable(
             f"the journal {path} cannot be used: {error}",
             hint="see that the state directory has room and is writable, then try again",
         ) from None
@@ -145,7 +147,7 @@ def mapped(path: Path) -> Iterator[None]:
             hint=f"it is history only: move it away (mv {path} {path}.damaged) and go on; rotator recover checks the rest",
         ) from None
     except OSError as error:
-        raise JournalError(
+        raise JournalUnwritable(
             f"the journal {path} cannot be used: {error.strerror}",
             hint="see that the state directory has room and is writable, then try again",
         ) from None

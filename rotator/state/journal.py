@@ -127,9 +127,12 @@ class Journal:
         self._write("UPDATE run SET sessions = coalesce(sessions, 0) + ? WHERE id = ?", (sessions, self._run))
 
     def generation(self, ring: str) -> int:
-        """The generation of a ring that was last written, 0 where none was. Raises JournalError."""
-        with database.mapped(self.path):
+        """The generation of a ring that was last written, 0 where none was or none can be read any more."""
+        try:
             row = self._database.execute("SELECT number FROM generation WHERE ring = ?", (ring,)).fetchone()
+        except sqlite3.Error as error:
+            self._lost(error)
+            return 0
         return int(row[0]) if row else 0
 
     def note_generation(self, ring: str, number: int) -> None:
@@ -140,10 +143,14 @@ class Journal:
         try:
             return self._database.execute(statement, values).lastrowid
         except sqlite3.Error as error:
-            if not self._broken:
-                self._broken = True
-                self._tell(f"the journal {self.path} cannot be written any more ({error}): history will have a gap")
+            self._lost(error)
             return None
+
+    def _lost(self, error: sqlite3.Error) -> None:
+        """Say once that the journal failed in the middle."""
+        if not self._broken:
+            self._broken = True
+            self._tell(f"the journal {self.path} cannot be used any more ({error}): history will have a gap")
 
 
 @dataclass
