@@ -333,6 +333,36 @@ def test_a_constant_directory_is_the_test_users(tmp_path: Path) -> None:
     assert str(spec.test_user) == r"CORP\probe"
 
 
+def test_a_webhook_is_never_repeated(tmp_path: Path) -> None:
+    for url in (
+        "http://x.example.com/SECRET",
+        "https://u@x.example.com/SECRET",
+        "SECRET",
+        "https:///SECRET",
+        "kept:SECRET",
+    ):
+        (tmp_path / "rotator.toml").write_text(GOOD + f'[notify]\nwebhook = "{url}"\n')
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path / "rotator.toml", {})
+        assert "SECRET" not in str(caught.value.problems)
+
+
+def test_what_can_be_read_of_a_wrong_file_says_who_is_told(tmp_path: Path) -> None:
+    from rotator.config import telling
+
+    file = tmp_path / "rotator.toml"
+    good = GOOD.replace('auth = "certificate"', "auth = 3")
+    file.write_text(
+        good + '[notify]\nhooks = "hooks.d"\nmail = ["ops@example.com", 3]\n[metrics]\ntextfile = "a.prom"\n'
+    )
+    found = telling(file, {})
+    assert found is not None
+    assert (found.state, found.textfile) == (tmp_path / "state", tmp_path / "a.prom")
+    assert (found.notify.hooks, found.notify.mail) == (tmp_path / "hooks.d", ())
+    file.write_text("[notify\n")
+    assert telling(file, {}) is None
+
+
 def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find(Path("given"), {"ROTATOR_CONFIG": "other"}) == Path("given")
     assert find(None, {"ROTATOR_CONFIG": "other"}) == Path("other")

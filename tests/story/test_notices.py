@@ -277,7 +277,10 @@ def test_a_test_notice_shows_what_every_channel_says(everywhere: Channels) -> No
 
 @pytest.mark.parametrize(
     ("what", "mode", "says"),
-    [("hook", 0o777, "others can write to it (mode 0777)"), ("folder", 0o775, "others can write to it (mode 0775)")],
+    [
+        ("hook", 0o777, "can be changed by others (mode 0777)"),
+        ("folder", 0o775, "can be changed by others (mode 0775)"),
+    ],
 )
 def test_what_others_can_write_to_is_not_run(hooked: Channels, what: str, mode: int, says: str) -> None:
     path = hooked.hooks if what == "folder" else hooked.hooks / "10-note"
@@ -420,6 +423,20 @@ def test_a_unit_that_died_without_a_word_is_told_and_one_that_spoke_is_not_told_
     assert "killed by the signal KILL" in told[0]["ROTATOR_MESSAGE"]
     assert portal.rotator("rotate").status == 0
     assert hooked.events()[-1][0] == "recovered"
+
+
+def test_a_unit_that_failed_over_its_notice_alone_is_not_told(hooked: Channels) -> None:
+    portal = hooked.sandbox
+    portal.fault("status=500@qrs:GET#1")
+    assert portal.rotator("rotate", "--now").status == 1
+    portal.control("DELETE", "/faults")
+    bad = hooked.hook("20-bad", "exit 1")
+    assert portal.rotator("rotate", "--now", INVOCATION_ID="abc").status == 5
+    bad.unlink()
+    failed = {"MONITOR_INVOCATION_ID": "abc", "MONITOR_EXIT_CODE": "exited", "MONITOR_EXIT_STATUS": "5"}
+    shown = portal.rotator("notify", "--unit", "rotator-rotate@portal.service", config=None, stdin="", **failed)
+    assert shown.status == 0
+    assert [event for event, _ in hooked.events()] == ["failed", "recovered"]
 
 
 def test_without_a_channel_a_test_is_refused_and_a_delivery_is_nothing(portal: Sandbox) -> None:
