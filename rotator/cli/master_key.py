@@ -37,13 +37,13 @@ def master_key(
     import secrets
 
     from rotator.cli.files import write_private
-    from rotator.keystore.sealed_file import MASTER_KEY_BYTES
+    from rotator.keystore.sealing import KEY_BYTES
 
     session: Session = context.obj
     session.command = "keys master-key"
     if (output is None) == (dpapi is None):
         raise UsageError("name one new file for the master key", hint="--output FILE, or on Windows --dpapi FILE")
-    key = secrets.token_bytes(MASTER_KEY_BYTES) if source is None else _given(source)
+    key = secrets.token_bytes(KEY_BYTES) if source is None else _given(source)
     if dpapi is not None:
         file, reference = dpapi.absolute(), SecretRef(SecretKind.DPAPI, str(dpapi.absolute()))
         write_private(file, _protected(reference, key, scope))
@@ -70,7 +70,7 @@ def master_key(
 
 def _given(source: Path) -> bytes:
     """A master key that there is already, checked."""
-    from rotator.keystore.sealed_file import master_key as checked
+    from rotator.keystore.sealing import master_key as checked
     from rotator.keystore.secret_refs import read
 
     if source == Path("-"):

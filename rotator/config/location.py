@@ -4,6 +4,7 @@ On Windows that is one folder of the machine, `%ProgramData%\rotator`, and none 
 prompt and the scheduled task of a service account must not look in different places.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -34,6 +35,19 @@ def find(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.
         "there is no configuration file; looked for " + ", ".join(str(place) for place in places),
         hint=f"name it with --config FILE or ${VARIABLE}; to try rotator without a Qlik Sense: rotator demo",
     )
+
+
+def destination(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.platform) -> Path:
+    """Where a first configuration belongs: `--config`, `$ROTATOR_CONFIG`, else the first folder that may be written to."""
+    if explicit is not None or environ.get(VARIABLE):
+        return explicit or Path(environ[VARIABLE])
+    folders = _folders(environ, platform)
+    return next((folder for folder in folders if _writable(folder)), folders[-1]) / FILE
+
+
+def _writable(folder: Path) -> bool:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return os.access(there, os.W_OK)
 
 
 def _folders(environ: Mapping[str, str], platform: str) -> list[Path]:

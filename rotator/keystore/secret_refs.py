@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rotator import invocation
 from rotator.errors import SecretUnavailable
 from rotator.model import SecretKind, SecretRef
 from rotator.ownership import Use, guard
@@ -14,6 +15,11 @@ from rotator.ports import SecretStore
 
 LARGEST: Final = 64 * 1024
 _VARIABLE: Final = "CREDENTIALS_DIRECTORY"
+
+
+def item(name: str) -> str:
+    """The keyring's item of `keyring:NAME`."""
+    return f"secret/{name}"
 
 
 def read(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | None = None) -> bytes:
@@ -26,11 +32,11 @@ def read(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | 
         case SecretKind.DPAPI:
             return _unprotected(reference)
         case SecretKind.KEYRING:
-            text = store.get(f"secret/{reference.name}") if store else None
+            text = store.get(item(reference.name)) if store else None
             if text is None:
                 raise SecretUnavailable(
                     f"{reference}: the keyring has no such secret",
-                    hint="use file:PATH or credential:NAME, or store it under rotator, secret/" + reference.name,
+                    hint=f"store it: rotator keys store-secret {reference.name}, or use file:PATH or credential:NAME",
                 )
             return text.encode("utf-8")
 
@@ -47,11 +53,16 @@ def _credential(reference: SecretRef, environ: Mapping[str, str]) -> bytes:
     folder = environ.get(_VARIABLE)
     if not folder:
         raise SecretUnavailable(
-            f"{reference}: there are no credentials here (${_VARIABLE} is not set): they exist inside the systemd service",
-            hint="run it with them: systemd-run --pty --wait -p User=rotator "
-            f"-p LoadCredentialEncrypted={reference.name}:/etc/credstore.encrypted/{reference.name} rotator …",
+            f"{reference}: there are no credentials here (${_VARIABLE} is not set): they exist inside a systemd service",
+            hint=f"as root, run it with them: {invocation.with_credential(reference.name)}",
         )
-    return _file(reference, Path(folder) / reference.name, private=False)
+    path = Path(folder) / reference.name
+    if not path.exists():
+        raise SecretUnavailable(
+            f"{reference}: this service was not given it",
+            hint=f"systemctl edit its unit: under [Service] {invocation.credential(reference.name)}",
+        )
+    return _file(reference, path, private=False)
 
 
 def _file(reference: SecretRef, path: Path, *, private: bool) -> bytes:

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwk, jwt
 
 
-FORMAT: Final = b"rotator-sealed-1"
+FORMAT: Final = b"rotator-sealed-2"
 SALT, NONCE = 32, 12
 PREFIX: Final = "portal"
 USER: Final = ("ORACLE", "delphi")
@@ -63,13 +63,14 @@ class SealedFolder:
     def get(self, name: str) -> str | None:
         """The text of an item, None where there is none. Raises Damaged."""
         digest = hashlib.sha256(b"rotator\0" + name.encode()).digest()
-        data = self._file(base64.b32encode(digest).decode().rstrip("=").lower() + ".sealed")
+        stem = base64.b32encode(digest).decode().rstrip("=").lower()
+        data = self._file(f"{stem}.sealed")
         if data is None or self._store is None:
             return None
         magic, data = data[: len(FORMAT) + 1], data[len(FORMAT) + 1 :]
         salt, nonce, sealed = data[:SALT], data[SALT : SALT + NONCE], data[SALT + NONCE :]
         subkey = HKDF(hashes.SHA256(), 32, salt, FORMAT).derive(self._master)
-        parts = (FORMAT, self._store.encode(), b"service rotator", name.encode())
+        parts = (FORMAT, self._store.encode(), b"item", stem.encode())
         associated = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
         if magic != FORMAT + b"\n":
             raise Damaged(f"the item {name} is no sealed item")
