@@ -34,7 +34,8 @@ def test_a_rotation_that_fails_is_told_once_and_so_is_its_recovery(told: Server)
     told.qlik.control("DELETE", "/faults")
     told.rotator("rotate portal --now --yes")
     told.box.until(f"{TOLD} | grep -q '^recovered portal: '")
-    lines = told.box.run(TOLD).out.splitlines()
+    # A key that is always due has a certificate that ends soon, which is told too.
+    lines = [line for line in told.box.run(TOLD).out.splitlines() if not line.startswith("expiring")]
     assert [line.split()[0] for line in lines] == ["test", "failed", "recovered"], lines
     assert "503" in lines[1]
 
