@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """What the options before the command said, and the command's name."""
+    """What the options before the command said, and the command's name. `config_text` stands for what is in the file."""
 
     command: str
     config_path: Path | None = None
     verbose: bool = False
+    config_text: bytes | None = field(default=None, repr=False)
     _config: "Config | None" = field(default=None, repr=False)
 
     @property
@@ -36,7 +37,7 @@ class Session:
 
             from rotator.config import find, load
 
-            self._config = load(find(self.config_path, os.environ), os.environ)
+            self._config = load(find(self.config_path, os.environ), os.environ, self.config_text)
         return self._config
 
     def tell(self, line: str) -> None:

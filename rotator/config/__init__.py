@@ -2,7 +2,8 @@
 
 from rotator.config.load import load
 from rotator.config.location import find
+from rotator.config.reading import contents
 from rotator.config.values import seconds as duration
 
 
-__all__ = ["duration", "find", "load"]
+__all__ = ["contents", "duration", "find", "load"]

@@ -26,9 +26,12 @@ from rotator.model import (
 )
 
 
-def load(source: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in `source`. Raises ConfigError carrying every problem found, each with its place."""
-    reading, document = parse(source.absolute())
+def load(source: Path, environ: Mapping[str, str], given: bytes | None = None) -> Config:
+    """The configuration in `source`; `given` stands for what is in the file.
+
+    Raises ConfigError carrying every problem found, each with its place.
+    """
+    reading, document = parse(source.absolute(), given)
     reading.read(document, {}, (), "keyring", "state", "site", "proxy")
     keyring = _keyring(reading, document)
     state = _state(reading, document, environ)

@@ -73,16 +73,25 @@ class Reading:
         return found
 
 
-def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
-    """The file's text and its TOML. Raises ConfigError for a file that cannot be read or is not TOML."""
+def contents(source: Path) -> bytes:
+    """What is in the file. Raises ConfigError."""
     try:
-        text = source.read_bytes().decode("utf-8")
+        return source.read_bytes()
     except IsADirectoryError:
         raise ConfigError(f"{source} is a folder", hint=f"name the file: --config {source / 'rotator.toml'}") from None
     except OSError as error:
         raise ConfigError(
             f"{source} cannot be read: {error.strerror}", hint="see that it is there and readable by this user"
         ) from None
+
+
+def parse(source: Path, given: bytes | None = None) -> tuple[Reading, dict[str, Any]]:
+    """The file's text and its TOML; `given` stands for what is in the file.
+
+    Raises ConfigError for a file that cannot be read or is not TOML.
+    """
+    try:
+        text = (contents(source) if given is None else given).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from None
     try:

@@ -66,7 +66,7 @@ def due(spec: ProxySpec, ring: Ring, now: datetime) -> Due:
         when = f"{at:%Y-%m-%d %H:%M} UTC" if at else "not known"
         told = f"the key {short(current.fingerprint)} is due {when}"
         return Due(due=False, reason=DueReason.NOT_YET, message=told, at=at)
-    if ring.retry is not None and ring.retry.at > now:
+    if ring.retry is not None and now < ring.retry.at and not _beyond(ring.retry, now):
         return _put_off(ring.retry)
     end = closes(spec.rotation.windows, now)
     if end is None or end - now < WINDOW_MARGIN * spec.rotation.settle_timeout:
@@ -74,6 +74,11 @@ def due(spec: ProxySpec, ring: Ring, now: datetime) -> Due:
         told = f"due, but outside its window; the next one opens {opening:%Y-%m-%d %H:%M} UTC" if opening else "due"
         return Due(due=False, reason=DueReason.OUTSIDE_WINDOW, message=told, at=opening)
     return Due(due=True, reason=reason, message=f"the key {short(current.fingerprint)} is due", at=at)
+
+
+def _beyond(retry: Retry, now: datetime) -> bool:
+    """Whether a failure was put off further than failures ever are: it was noted while the clock was ahead."""
+    return retry.attempts > 0 and retry.at - now > LONGEST_RETRY
 
 
 def _put_off(retry: Retry) -> Due:
