@@ -98,7 +98,7 @@ class Daemon:
         self.begin()
         while not self.done:
             try:
-                event: Event | None = inbox.get(timeout=self._beat_every.total_seconds())
+                event: Event | None = inbox.get(timeout=self.patience.total_seconds())
             except Empty:
                 event = None
             self.step(event)
@@ -138,14 +138,15 @@ class Daemon:
         self.notify.status(self.told())
 
     @property
-    def _beat_every(self) -> timedelta:
+    def patience(self) -> timedelta:
+        """How long the next event is waited for; and the time between two beats."""
         if self._stopping:
             return STOPPING_BEAT
         return min(BEAT_EVERY, self.notify.watchdog / 4) if self.notify.watchdog else BEAT_EVERY
 
     def _beat(self) -> None:
         """The scheduler's thread has come this far, and so has this one."""
-        self.schedule.set(BEAT, self.now() + self._beat_every)
+        self.schedule.set(BEAT, self.now() + self.patience)
         if self._healthy:
             self.notify.feed()
         if self._stopping:
