@@ -278,8 +278,8 @@ class Daemon:
             self.rotations.forget(names)
             self._told.clear()
             self.lines.info(f"the configuration was read again: {len(names)} virtual proxies")
-            self._begin_look()
         self.notify.ready()
+        self._begin_look()
 
     def _stop(self, signal: str) -> None:
         """End what may be ended, and let what has begun finish or undo. Asked again, nothing changes."""
@@ -310,9 +310,12 @@ class Daemon:
         ]
         following = min(starts, default=None)
         parts = [f"rotating {running}"] if running else []
-        parts.append(f"next: {following[1]} {following[0]:%Y-%m-%d %H:%M} UTC" if following else "nothing is planned")
+        if following:
+            parts.append(f"next: {following[1]} {following[0]:%Y-%m-%d %H:%M} UTC")
+        elif not running:
+            parts.append("nothing is planned")
         if self._told:
-            parts.append(f"{len(self._told)} errors")
+            parts.append(f"{len(self._told)} {'error' if len(self._told) == 1 else 'errors'}, told above")
         return "; ".join(parts)
 
 

@@ -10,7 +10,7 @@ from rotator.planning.due import WINDOW_MARGIN, Due, DueReason
 from rotator.planning.windows import closes, next_opening, opened
 
 
-FIRST_PAUSE: Final = timedelta(minutes=1)
+FIRST_PAUSE: Final = timedelta(seconds=15)
 """How long after a start that left something due the next one is made; twice as long after each further one."""
 LONGEST_PAUSE: Final = timedelta(hours=1)
 OPENINGS: Final = 16
