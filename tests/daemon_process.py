@@ -49,7 +49,7 @@ class DaemonProcess:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + path if self.abstract else path)
         self._socket.settimeout(PATIENCE)
-        self._errors = Path(self._folder.name, "stderr").open("w+")  # noqa: SIM115 - closed at the end
+        self._errors = Path(self._folder.name, "stderr").open("w+")
         environment = {**os.environ, "NOTIFY_SOCKET": f"@{path}" if self.abstract else path}
         if self.watchdog:
             environment["WATCHDOG_USEC"] = str(int(self.watchdog * 1e6))

@@ -23,7 +23,7 @@ from rotator.model import (
     Window,
 )
 from rotator.model.results import Outcome
-from rotator.planning.due import LONGEST_RETRY, Due, DueReason, due
+from rotator.planning.due import LONGEST_RETRY, Due, due
 from rotator.planning.starts import LONGEST_PAUSE, next_start, pause, time_limit, verdict
 from rotator.planning.windows import FOREVER, closes, opened
 from rotator.report.document import document

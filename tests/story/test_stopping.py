@@ -40,13 +40,13 @@ def fingerprint(sandbox: Sandbox) -> str:
     return str(sandbox.rotator("keys", "list", "--json").result["fingerprint"])
 
 
-REQUESTS = range(1, 19)
+REQUESTS = range(1, 26)
 """Those of a rotation on two proxies."""
 
 
 def test_a_rotation_stops_in_time_or_goes_on_to_its_end(portal: Sandbox, pytestconfig: pytest.Config) -> None:
     statuses = []
-    for number in sorted({2, 14, *sample(pytestconfig, "stops", REQUESTS, 4)}):
+    for number in sorted({2, 16, *sample(pytestconfig, "stops", REQUESTS, 3)}):
         before = fingerprint(portal)
         ended = stopped_at(portal, number, "rotate", "--now")
         assert ended is not None, number
@@ -144,13 +144,15 @@ def test_of_several_virtual_proxies_the_one_begun_is_finished_and_no_other_is_be
 
 
 def test_create_proxy_stops_in_time_or_goes_on_to_its_end(sandbox: Sandbox) -> None:
+    statuses = []
     for number in (2, 5, 8, 11):
         ended = stopped_at(sandbox, number, "create-proxy", "--yes")
         assert ended is not None, number
+        statuses.append(ended.status)
         assert (ended.status == 3) == (changes(sandbox) == 0), (number, ended.err)
         if ended.status == 0:
             break
-    assert ended.status == 0, ended.err
+    assert {0, 3} == set(statuses)
     assert sandbox.rotator("verify").status == 0
 
 
