@@ -150,8 +150,8 @@ class Simulation:
             lambda name: self.inbox.put(Alarm(name)), lambda said: self.inbox.put(Trouble(said)), Stepped
         )
         self.daemon = Daemon(
-            loaded=Loaded(self.config(), b"text"),
-            load=lambda: Loaded(self.config(), b"text"),
+            loaded=Loaded(self.config(), "text"),
+            load=lambda: Loaded(self.config(), "text"),
             schedule=self.schedule,
             starter=self,
             now=self.now,
@@ -175,7 +175,7 @@ class Simulation:
 
     # What the daemon starts.
 
-    def start(self, *arguments: str, text: bytes, collect: bool) -> Process:
+    def start(self, *arguments: str, text: str, collect: bool) -> Process:
         assert text == self.daemon.loaded.text
         self._count += 1
         process = Process(self._count, arguments, self._killed)

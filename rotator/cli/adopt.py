@@ -56,14 +56,10 @@ def adopt(
         from rotator.keys import PrivateKey
 
         private = PrivateKey.from_file_bytes(_read(key))
-        results, errors = session.each(
-            [spec], lambda _: wiring.locked(spec, lambda scene: adoption.adopt(scene, private))
-        )
+        results, errors = wiring.each([spec], lambda scene: adoption.adopt(scene, private))
     else:
         confirmed = fingerprint if fingerprint is not None else typed_fingerprint(wiring.scene(spec))
-        results, errors = session.each(
-            [spec], lambda _: wiring.locked(spec, lambda scene: adoption.replace_key(scene, confirmed))
-        )
+        results, errors = wiring.each([spec], lambda scene: adoption.replace_key(scene, confirmed))
     session.finish(results, errors, as_json=as_json, show=text.with_checks)
 
 

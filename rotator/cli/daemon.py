@@ -18,7 +18,7 @@ def daemon(context: typer.Context) -> None:
     from datetime import UTC, datetime
     from queue import SimpleQueue
 
-    from rotator.config import contents, find, load
+    from rotator.config import contents, find, load_text
     from rotator.daemon.children import Process, Processes
     from rotator.daemon.events import Alarm, Ended, Event, Reload, Shutdown, Trouble
     from rotator.daemon.lines import Lines
@@ -32,7 +32,7 @@ def daemon(context: typer.Context) -> None:
 
     def loaded() -> Loaded:
         text = contents(source)
-        return Loaded(load(source, os.environ, text), text)
+        return Loaded(load_text(text, source, os.environ), text)
 
     def ended(process: Process, status: int, out: bytes, err: bytes) -> None:
         inbox.put(Ended(process, status, out, err))

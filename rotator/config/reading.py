@@ -73,27 +73,27 @@ class Reading:
         return found
 
 
-def contents(source: Path) -> bytes:
-    """What is in the file. Raises ConfigError."""
+def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
+    """The file's text and its TOML. Raises ConfigError for a file that cannot be read or is not TOML."""
+    return parse_text(source, contents(source))
+
+
+def contents(source: Path) -> str:
+    """The text of the file. Raises ConfigError for one that cannot be read."""
     try:
-        return source.read_bytes()
+        return source.read_bytes().decode("utf-8")
     except IsADirectoryError:
         raise ConfigError(f"{source} is a folder", hint=f"name the file: --config {source / 'rotator.toml'}") from None
     except OSError as error:
         raise ConfigError(
             f"{source} cannot be read: {error.strerror}", hint="see that it is there and readable by this user"
         ) from None
-
-
-def parse(source: Path, given: bytes | None = None) -> tuple[Reading, dict[str, Any]]:
-    """The file's text and its TOML; `given` stands for what is in the file.
-
-    Raises ConfigError for a file that cannot be read or is not TOML.
-    """
-    try:
-        text = (contents(source) if given is None else given).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from None
+
+
+def parse_text(source: Path, text: str) -> tuple[Reading, dict[str, Any]]:
+    """The same for a text that is to be the file at `source`. Raises ConfigError."""
     try:
         return Reading(source, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -103,6 +103,15 @@ def parse(source: Path, given: bytes | None = None) -> tuple[Reading, dict[str, 
         ) from None
     except RecursionError:
         raise ConfigError(f"{source}: not TOML: nested too deeply") from None
+
+
+def place(source: Path, path: Sequence[str]) -> str:
+    """`FILE, line N`: where a key path is set, for whoever is to change it; the file alone where it is not."""
+    try:
+        line = line_of(source.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError):
+        line = None
+    return f"{source}, line {line}" if line else str(source)
 
 
 def line_of(text: str, path: Sequence[str]) -> int | None:

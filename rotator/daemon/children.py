@@ -65,7 +65,7 @@ class Processes:
         self._ended = ended
         self._environ = _environment(os.environ)
 
-    def start(self, *arguments: str, text: bytes, collect: bool) -> "Process":
+    def start(self, *arguments: str, text: str, collect: bool) -> "Process":
         """Start `rotator ARGUMENTS` with `text` for what is in the configuration file. Raises OSError.
 
         `collect`: its output is given to `ended`; else it goes where the daemon's goes, and keeps its way there when
@@ -85,8 +85,8 @@ class Processes:
         threading.Thread(target=self._wait, args=(process, text), daemon=True, name="rotator-child").start()
         return process
 
-    def _wait(self, process: "Process", text: bytes) -> None:
-        out, err = process.popen.communicate(text)
+    def _wait(self, process: "Process", text: str) -> None:
+        out, err = process.popen.communicate(text.encode())
         self._ended(process, process.popen.returncode, out or b"", err or b"")
 
 

@@ -38,7 +38,7 @@ EXTENSION: Final = timedelta(minutes=1)
 class Starter(Protocol):
     """Starts `rotator …` with a configuration's text."""
 
-    def start(self, *arguments: str, text: bytes, collect: bool) -> Handle:
+    def start(self, *arguments: str, text: str, collect: bool) -> Handle:
         """A process. Raises OSError."""
 
 
@@ -47,7 +47,7 @@ class Loaded:
     """A configuration with the text it was made from."""
 
     config: Config
-    text: bytes
+    text: str
 
 
 @dataclass(slots=True)

@@ -217,7 +217,7 @@ def test_a_reload_takes_the_new_configuration(monkeypatch: pytest.MonkeyPatch) -
     second = replace(PORTAL, name="second", prefix="second")
     run.specs = (second,)
     run.rings["second"] = ring(key(created=NOON - 9 * HOUR))
-    run.daemon.load = lambda: Loaded(run.config(), b"other text")
+    run.daemon.load = lambda: Loaded(run.config(), "other text")
     run.inbox.put(Reload())
     run.pass_time(MINUTE)
     assert [start.name for start in run.starts] == ["second"]
