@@ -22,6 +22,7 @@ from rotator.cli.due import due
 from rotator.cli.history import history
 from rotator.cli.init import init
 from rotator.cli.install_task import install_task
+from rotator.cli.install_units import install_units
 from rotator.cli.keys import keys
 from rotator.cli.master_key import master_key
 from rotator.cli.notify import notify
@@ -71,6 +72,7 @@ for command, name, said in (
     (release, "release", "Stop managing a virtual proxy."),
     (notify, "notify", "Deliver the notices that wait, or a test."),
     (doctor, "doctor", "Try everything that has to work."),
+    (install_units, "install-units", "Put the systemd units in place."),
     (install_task, "install-task", "Write a scheduled task for Windows."),
     (sandbox, "sandbox", "Run a stand-in for Qlik Sense."),
     (demo, "demo", "Tell the whole story in a minute."),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rotator import invocation
 from rotator.errors import SecretUnavailable
 from rotator.model import SecretKind, SecretRef
 from rotator.ownership import Use, guard
@@ -52,11 +53,16 @@ def _credential(reference: SecretRef, environ: Mapping[str, str]) -> bytes:
     folder = environ.get(_VARIABLE)
     if not folder:
         raise SecretUnavailable(
-            f"{reference}: there are no credentials here (${_VARIABLE} is not set): they exist inside the systemd service",
-            hint="run it with them: systemd-run --pty --wait -p User=rotator "
-            f"-p LoadCredentialEncrypted={reference.name}:/etc/credstore.encrypted/{reference.name} rotator …",
+            f"{reference}: there are no credentials here (${_VARIABLE} is not set): they exist inside a systemd service",
+            hint=f"as root, run it with them: {invocation.with_credential(reference.name)}",
         )
-    return _file(reference, Path(folder) / reference.name, private=False)
+    path = Path(folder) / reference.name
+    if not path.exists():
+        raise SecretUnavailable(
+            f"{reference}: this service was not given it",
+            hint=f"systemctl edit its unit: under [Service] {invocation.credential(reference.name)}",
+        )
+    return _file(reference, path, private=False)
 
 
 def _file(reference: SecretRef, path: Path, *, private: bool) -> bytes:

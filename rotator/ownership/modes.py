@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from rotator.accounts import account
+from rotator.invocation import as_account
 from rotator.ownership import Cause, Fault, Use
 
 
@@ -43,7 +44,7 @@ class Modes:
                 Cause.FOREIGN,
                 path,
                 f"belongs to {owner}, and this is {self.account()}",
-                f"run it as that account: sudo -u {owner} rotator …",
+                f"run it as that account: {as_account(owner)}",
             )
         mode = stat.S_IMODE(found.st_mode)
         if use is Use.PRIVATE and mode & 0o077:
