@@ -156,7 +156,7 @@ def _looked(scene: Scene, ring: Ring) -> Observed:
     if not proxies:
         raise Refused(
             f"{name}: the virtual proxy {prefix!r} is linked to no proxy, so nobody can log in through it",
-            hint=f"link it: rotator create-proxy {name}",
+            hint=f"link it: rotator create-proxy {name}; or in the QMC, where it serves a key that is not rotator's",
         )
     return Observed(ring, virtual_proxy, proxies)
 
