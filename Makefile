@@ -6,7 +6,7 @@ VERSION = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 VENV := .venvs/$(call VERSION,$(MAIN))
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench format clean
+.PHONY: demo test reliability systemd soak lint bench format clean
 
 demo: $(VENV)/ready
 	$(BIN)/rotator demo
@@ -18,7 +18,20 @@ test: packages
 suite:
 	@version=$(call VERSION,$(PYTHON)); \
 	$(MAKE) --no-print-directory .venvs/$$version/ready PYTHON=$(PYTHON) && \
-	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 2 $(PYTEST)
+	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 2 --ignore tests/reliability --ignore tests/systemd $(PYTEST)
+
+# A sample of every fault, drawn anew each time; `make soak` runs all of them and writes docs/reliability.md.
+reliability: packages $(VENV)/ready
+	$(BIN)/python -m pytest -q -n 2 tests/reliability $(PYTEST)
+
+soak: packages $(VENV)/ready
+	$(BIN)/python scripts/reliability
+
+# Under a real systemd as PID 1, in namespaces: needs root.
+systemd: packages $(VENV)/ready
+	@scripts/packages systemd-creds:systemd ip:iproute2 nsenter:util-linux userdel:passwd
+	@/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || scripts/packages ensurepip:python3-venv
+	$(BIN)/python -m pytest -q -n 2 tests/systemd $(PYTEST)
 
 packages:
 	@scripts/packages
@@ -27,6 +40,7 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 rotator
 	$(BIN)/lint-imports
 
 format: $(VENV)/ready

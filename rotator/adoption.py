@@ -8,7 +8,6 @@ from rotator.errors import KeyMaterialError, Refused, UsageError, VerificationFa
 from rotator.keys import PrivateKey
 from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
-from rotator.planning.rotation import Step
 from rotator.provisioning import remember
 from rotator.scene import Scene
 
@@ -73,9 +72,7 @@ def replace_key(scene: Scene, confirmed: str) -> Result:
     check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed)
     rotation.ask(scene, observed.proxies)
     ring = remember(scene, ring, observed.virtual_proxy)
-    ring, pending = steps.create(scene, ring)
-    ring = steps.open_intent(scene, ring, observed.virtual_proxy, IntentKind.REPLACE_KEY, pending)
-    return rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ADOPTED)
+    return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
 
 
 def shown_fingerprint(scene: Scene) -> str | None:

@@ -11,7 +11,6 @@ from rotator import rotation, verification
 from rotator.errors import KeyStoreCorrupt, RotatorError
 from rotator.model import ProxySpec, Stage, Verdict, short
 from rotator.planning.provisioning import Surroundings, described, plan
-from rotator.planning.rotation import first_step
 from rotator.ports import Repository, SecretStore
 from rotator.scene import Scene
 
@@ -158,7 +157,7 @@ def virtual_proxy(scene: Scene) -> Iterator[Finding]:
 def _key(scene: Scene, observed: rotation.Observed) -> str:
     """The current key is on the server, can be read from the keyring, and logs in."""
     ring = observed.ring
-    first_step(scene.spec.name, ring, observed.virtual_proxy)
+    rotation.first_step(scene, observed)
     current = ring.at(Stage.CURRENT)
     if current is None:
         return "the first key is being set"
@@ -173,7 +172,8 @@ def _key(scene: Scene, observed: rotation.Observed) -> str:
 def _settings(spec: ProxySpec, scene: Scene, observed: rotation.Observed) -> Finding | str:
     repository = scene.world.repository
     around = Surroundings(repository.virtual_proxies(), repository.proxies(), repository.nodes())
-    rows = described(plan(spec, observed.ring, observed.virtual_proxy, around))
+    standing = rotation.found(scene, observed.ring, observed.virtual_proxy)
+    rows = described(plan(spec, observed.ring, observed.virtual_proxy, around, standing))
     if not rows:
         return "as configured"
     fields = ", ".join(str(row["field"]) for row in rows)

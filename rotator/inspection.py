@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from rotator import rotation, verification
 from rotator.errors import Drift, ExitStatus, PersonNeeded, VerificationFailed
+from rotator.intents import held
 from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short
 from rotator.planning import stages
+from rotator.planning.drift import problem
 from rotator.planning.due import due
-from rotator.planning.rotation import as_served, drift, no_current_key
+from rotator.planning.rotation import as_served
 from rotator.planning.told import told
 from rotator.provisioning import remember
 from rotator.rotation import Observed
@@ -61,15 +63,11 @@ def _judge(scene: Scene, checks: tuple[Check, ...]) -> None:
 
 
 def _served(scene: Scene, observed: Observed) -> KeyVersion:
-    """The key that must log in now. Raises Drift."""
+    """The key that must log in now. Raises Drift, Refused."""
     ring, virtual_proxy = observed.ring, observed.virtual_proxy
     signing = stages.signing_key(ring, virtual_proxy.fingerprint)
-    if signing is None:
-        if ring.intent is not None:
-            raise drift(scene.spec.name, ring, virtual_proxy)
-        raise no_current_key(scene.spec.name, virtual_proxy)
-    if signing.fingerprint != virtual_proxy.fingerprint:
-        raise drift(scene.spec.name, ring, virtual_proxy)
+    if signing is None or signing.fingerprint != virtual_proxy.fingerprint or not held(scene, signing):
+        raise problem(scene.spec.name, ring, virtual_proxy, rotation.found(scene, ring, virtual_proxy))
     return signing
 
 

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from rotator.model import Cut, Digest, Json, KeyVersion, LoginOutcome, Node, ProxyService, Ring, User, VirtualProxy
+from rotator.model import (
+    Cut,
+    Digest,
+    Json,
+    KeyVersion,
+    LoginOutcome,
+    Memory,
+    Node,
+    ProxyService,
+    Ring,
+    User,
+    VirtualProxy,
+)
 
 
 if TYPE_CHECKING:
@@ -77,6 +89,12 @@ class KeyStore(Protocol):
 
     def clear(self) -> None:
         """Delete every key, every certificate and the ring, the ring last."""
+
+    def memory(self) -> Memory:
+        """What the journal remembers of these keys, against what the keyring holds."""
+
+    def accept(self) -> None:
+        """From now on the keyring counts as it is, though the journal may know of later changes."""
 
 
 class Repository(Protocol):
@@ -157,6 +175,9 @@ class Journal(Protocol):
 
     def effect(self, name: str, detail: str = "") -> AbstractContextManager[None]:
         """One change of the keyring or the server."""
+
+    def cut(self, sessions: int) -> None:
+        """The change that follows ends so many sessions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from rotator import rotation, steps, verification
+from rotator import intents, rotation, steps, verification
 from rotator.errors import (
     BadRequest,
     Conflict,
     Drift,
     Refused,
+    RotatorError,
+    ServerError,
     VerificationFailed,
 )
 from rotator.model import (
@@ -17,6 +19,7 @@ from rotator.model import (
     Check,
     IntentKind,
     Json,
+    KeyVersion,
     Outcome,
     ProxyService,
     Result,
@@ -26,9 +29,10 @@ from rotator.model import (
     short,
 )
 from rotator.planning import stages
+from rotator.planning.drift import drift, lost_key, unknown_certificate
 from rotator.planning.entity import CERTIFICATE_FIELD, baseline_of, check_complete
 from rotator.planning.provisioning import FIRST, KEEP, RESTORE, RESUME, Plan, Surroundings, applied, described, plan
-from rotator.planning.rotation import first_step
+from rotator.planning.recovery import Found
 from rotator.scene import Scene
 from rotator.setting import NO_ANSWER, PUT_ATTEMPTS, patiently
 
@@ -41,16 +45,17 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
     ring = scene.world.keystore.ring()
     observed = scene.world.repository.find(scene.spec.prefix)
     around = _surroundings(scene)
-    planned = plan(scene.spec, ring, observed, around)
+    standing = rotation.found(scene, ring, observed) if observed else None
+    planned = plan(scene.spec, ring, observed, around, standing)
     if plan_only:
         return _planned(scene, ring, observed, planned)
     if observed is not None and planned.empty:
         return _unchanged(scene, remember(scene, ring, observed), observed, around)
     rotation.ask(scene, _restarting(observed, planned, around))
-    if observed is None:
+    if observed is None or standing is None:
         ring, observed = _create(scene, ring, planned)
     else:
-        observed = _repair(scene, ring, observed, around)
+        observed = _repair(scene, ring, observed, around, standing)
     _link(scene, observed, planned.links)
     ring = remember(scene, ring, observed)
     result = _keyed(scene, ring, observed, planned)
@@ -61,15 +66,15 @@ def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> R
     """The certificate set where the plan says so, and the login tested."""
     proxies = _linked(scene, observed)
     outcome = Outcome.CREATED if planned.create is not None else Outcome.REPAIRED
-    if ring.intent is None and planned.key is FIRST:
-        ring, pending = steps.create(scene, ring)
-        ring = steps.open_intent(scene, ring, observed, IntentKind.FIRST_KEY, pending)
-    elif ring.intent is None and planned.key is RESTORE:
+    seen = rotation.Observed(ring, observed, proxies)
+    if planned.create is None and planned.key is FIRST:
+        if observed.certificate.strip():
+            raise unknown_certificate(scene.spec.name, observed)
+        return rotation.begin(scene, seen, IntentKind.FIRST_KEY, outcome)
+    if planned.key is RESTORE:
         observed = _restored(scene, ring, observed)
-    if ring.intent is not None:
-        seen = rotation.Observed(ring, observed, proxies)
-        step = first_step(scene.spec.name, ring, observed)
-        return rotation.conclude(scene, seen, step, outcome, resumed=planned.key is RESUME)
+    elif ring.intent is not None:
+        return rotation.conclude(scene, seen, rotation.first_step(scene, seen), outcome, resumed=planned.key is RESUME)
     checks = _login(scene, ring, observed, proxies)
     reason, message = (
         outcome.value.capitalize(),
@@ -81,44 +86,69 @@ def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> R
 def _create(scene: Scene, ring: Ring, planned: Plan) -> tuple[Ring, VirtualProxy]:
     """POST the virtual proxy with its certificate in it: as it is not linked yet, no proxy restarts."""
     assert planned.create is not None  # noqa: S101 - the caller saw that there is none
-    keystore, name = scene.world.keystore, scene.spec.name
-    if planned.key is RESTORE:
-        version = ring.at(Stage.CURRENT)
-    elif ring.intent is not None:
-        version = ring.known(ring.intent.after)
-    else:
+    keystore = scene.world.keystore
+    version, fresh = _known_key(scene, ring, planned), False
+    if version is None:
         ring, version = steps.create(scene, ring)
-        ring = steps.open_first_intent(scene, ring, version)
-    assert version is not None  # noqa: S101 - each branch has one
+        ring, fresh = intents.open_first_intent(scene, ring, version), True
     body = {**planned.create, CERTIFICATE_FIELD: keystore.certificate(version.certificate)}
     scene.world.tell(f"creating the virtual proxy {scene.spec.prefix!r} with the key {short(version.fingerprint)}")
-    created = _posted(scene, body)
-    if created.fingerprint != version.fingerprint:
-        raise Drift(
-            f"{name}: the virtual proxy was created, but the server shows another certificate than the one sent",
-            hint="somebody else creates this virtual proxy at the same time; run rotator create-proxy again",
-        )
+    try:
+        created = _posted(scene, body, version)
+    except RotatorError as error:
+        if error.unchanged and fresh:
+            intents.withdraw(scene, ring)
+            intents.discard(scene, version)
+        raise
     return keystore.save(stages.with_baseline(ring, created.id, baseline_of(created))), created
 
 
-def _posted(scene: Scene, body: Mapping[str, Json]) -> VirtualProxy:
-    """POST, and where the answer is lost or says that the prefix is taken, ask whether it was applied all the same."""
-    repository = scene.world.repository
+def _known_key(scene: Scene, ring: Ring, planned: Plan) -> KeyVersion | None:
+    """The key that an earlier run made for it: the current one, or a first one that was being set. Raises Drift."""
+    if planned.key is RESTORE:
+        current = ring.at(Stage.CURRENT)
+        if current is None or not intents.held(scene, current):
+            raise lost_key(scene.spec.name, ring, None)
+        return current
+    first = ring.known(ring.intent.after) if ring.intent is not None else None
+    return first if first is not None and intents.held(scene, first) else None
+
+
+def _posted(scene: Scene, body: Mapping[str, Json], version: KeyVersion) -> VirtualProxy:
+    """POST, and where the answer is lost or says that the prefix is taken, ask whether it was applied all the same.
+
+    An error is `unchanged` where the server refused it, or where the prefix is another's: a late POST must fail then.
+    """
+    repository, name = scene.world.repository, scene.spec.name
+    refusal: RotatorError | None = None
     try:
-        return repository.create(body)
+        created = repository.create(body)
     except (BadRequest, Conflict, *NO_ANSWER) as error:
-        error.hint = error.hint or f"run rotator create-proxy {scene.spec.name} again: it goes on from what is there"
-        created = repository.find(scene.spec.prefix)
-        if created is None:
+        error.hint = error.hint or f"run rotator create-proxy {name} again: it goes on from what is there"
+        error.unchanged = not isinstance(error, NO_ANSWER)
+        refusal = error
+        found = repository.find(scene.spec.prefix)
+        if found is None:
             raise
+        created = found
+    except ServerError as error:
+        error.unchanged = True
+        raise
+    if created.fingerprint == version.fingerprint:
         return created
+    other = Drift(
+        f"{name}: the virtual proxy {scene.spec.prefix!r} is there, but with another certificate than the one sent",
+        hint=f"somebody else creates this virtual proxy at the same time; see rotator create-proxy {name} --plan",
+    )
+    other.unchanged = refusal is not None
+    raise other
 
 
-def _repair(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings) -> VirtualProxy:
+def _repair(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings, standing: Found) -> VirtualProxy:
     """PUT the fields that differ. An edit made in between survives: the difference is computed anew on top of it."""
     repository = scene.world.repository
     for attempt in range(1, PUT_ATTEMPTS + 1):
-        changes = plan(scene.spec, ring, observed, around).changes
+        changes = plan(scene.spec, ring, observed, around, standing).changes
         if not changes:
             return observed
         check_complete(scene.spec.name, scene.auth, ring, observed)
@@ -179,6 +209,8 @@ def _restored(scene: Scene, ring: Ring, observed: VirtualProxy) -> VirtualProxy:
     assert current is not None  # noqa: S101 - the plan says RESTORE only then
     if observed.fingerprint == current.fingerprint:
         return observed
+    if observed.certificate.strip():
+        raise drift(scene.spec.name, ring, observed)
     scene.world.tell(f"putting the certificate of the current key {short(current.fingerprint)} back")
     return steps.put_back(scene, ring, observed, current)
 
@@ -204,8 +236,7 @@ def _surroundings(scene: Scene) -> Surroundings:
 
 
 def _linked(scene: Scene, observed: VirtualProxy) -> tuple[ProxyService, ...]:
-    found = patiently(scene, scene.world.repository.proxies)
-    return tuple(proxy for proxy in found if observed.id in proxy.virtual_proxies)
+    return rotation.linked(patiently(scene, scene.world.repository.proxies), observed)
 
 
 def _restarting(observed: VirtualProxy | None, planned: Plan, around: Surroundings) -> tuple[ProxyService, ...]:
@@ -230,7 +261,7 @@ def remember(scene: Scene, ring: Ring, observed: VirtualProxy) -> Ring:
 
 
 def _unchanged(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings) -> Result:
-    proxies = tuple(proxy for proxy in around.proxies if observed.id in proxy.virtual_proxies)
+    proxies = rotation.linked(around.proxies, observed)
     checks = _login(scene, ring, observed, proxies)
     message = f"the virtual proxy {scene.spec.prefix!r} is as desired; nothing was changed"
     result = scene.result(ring, Outcome.UNCHANGED, "AsDesired", message, checks)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rotator.errors import RestoredKeyring
 from rotator.keys import PrivateKey
-from rotator.model import Digest, Json, KeyVersion, Node, ProxyService, Ring, VirtualProxy, short
+from rotator.model import Digest, Json, KeyVersion, Memory, Node, ProxyService, Ring, VirtualProxy, short
 from rotator.ports import Journal, KeyStore, Repository
 
 
@@ -21,6 +21,9 @@ class Unrecorded:
     def effect(self, name: str, detail: str = "") -> Iterator[None]:  # noqa: ARG002 - ports.Journal
         """Nothing is written down."""
         yield
+
+    def cut(self, sessions: int) -> None:
+        """Nothing is written down."""
 
 
 class RecordedRepository:
@@ -77,28 +80,42 @@ class RecordedRepository:
 class RecordedKeyStore:
     """Implements ports.KeyStore: writes are recorded, and the ring's generation is compared with the journal's.
 
-    `mirror` gives the generation that the journal last saw, `note` writes it down.
+    `mirror` gives the generation that the journal last saw, `note` writes it down. `recovering`: an older copy of the
+    keyring is given as it is; elsewhere it stops the run.
     """
 
     def __init__(
-        self, keystore: KeyStore, journal: Journal, name: str, mirror: Callable[[], int], note: Callable[[int], None]
+        self,
+        keystore: KeyStore,
+        journal: Journal,
+        name: str,
+        *,
+        mirror: Callable[[], int],
+        note: Callable[[int], None],
+        recovering: bool = False,
     ) -> None:
         self._keystore = keystore
         self._journal = journal
         self._name = name
         self._mirror = mirror
         self._note = note
+        self._recovering = recovering
 
-    def accept_older(self) -> None:
-        """Take the keyring as it is from now on, though the journal knows of later changes."""
+    def memory(self) -> Memory:
+        """What the journal remembers of these keys, against what the keyring holds."""
         stored, known = self._keystore.ring().generation, self._mirror()
-        if stored < known:
-            self._note(stored)
+        if known > stored:
+            return Memory.NEWER
+        return Memory.LOST if known == 0 < stored else Memory.INTACT
+
+    def accept(self) -> None:
+        """Take the keyring as it is from now on."""
+        self._note(self._keystore.ring().generation)
 
     def ring(self) -> Ring:
         """The stages as they are now. Raises RestoredKeyring where the journal knows of later ones."""
         ring, known = self._keystore.ring(), self._mirror()
-        if ring.generation >= known:
+        if ring.generation >= known or self._recovering:
             return ring
         what = "no keys of it any more" if ring.generation == 0 else f"an older copy of them ({ring.generation})"
         raise RestoredKeyring(

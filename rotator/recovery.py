@@ -2,24 +2,18 @@
 
 from dataclasses import dataclass, replace
 
-from rotator import rotation, steps, verification
+from rotator import intents, rotation, verification
 from rotator.adoption import replace_key
-from rotator.errors import (
-    Drift,
-    KeyNotFound,
-    KeyStoreCorrupt,
-    Refused,
-    Undone,
-    VerificationFailed,
-)
-from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, VirtualProxy, short
+from rotator.errors import Drift, Refused, Undone, VerificationFailed
+from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
+from rotator.planning.drift import problem
 from rotator.planning.pruning import prunable
-from rotator.planning.recovery import Finding, Way, assess
-from rotator.planning.rotation import Step, drift, first_step, unknown_certificate
+from rotator.planning.recovery import Evidence, Finding, Step, Way, assess
 from rotator.provisioning import remember
 from rotator.rotation import Observed
 from rotator.scene import Scene
+from rotator.setting import NO_ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +26,70 @@ class LostKey:
 def recover(scene: Scene, lost: LostKey | None = None) -> Result:
     """Bring keyring and server back together: finish or undo what a crash left, or say what a person has to decide.
 
-    Nothing is believed before a test login. Raises RotatorError; ServerError where the server cannot be asked.
+    Nothing is believed before a test login. An older copy of the keyring counts from here on only where that ends well.
+    Raises RotatorError; ServerError where the server cannot be asked.
     """
-    if lost is not None:
-        return _replaced(scene, lost)
+    result = _replaced(scene, lost) if lost is not None else _recovered(scene)
+    scene.world.keystore.accept()
+    return result
+
+
+def _recovered(scene: Scene) -> Result:
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    try:
+        observed = rotation.look(scene, ring)
+    except NO_ANSWER as error:
+        found = assess(Evidence(ring, None, frozenset(), asked=False))
+        error.hint = f"nothing was changed; {found.way}: rotator recover {scene.spec.name}. {_from_keyring(ring)}"
+        raise
+    except (Drift, Refused):
+        _accept_uncontested(scene)
+        raise
     virtual_proxy = observed.virtual_proxy
-    known = ring.known(virtual_proxy.fingerprint)
-    found = assess(ring, virtual_proxy.fingerprint, held=known is not None and _held(scene, known))
+    found = rotation.found(scene, ring, virtual_proxy)
     scene.world.tell(f"found: {found.finding}; {found.way}")
     if found.way is Way.CONCLUDE:
         return _concluded(scene, observed)
     if found.way is Way.ALIGN:
-        assert known is not None  # noqa: S101 - a key is aligned only where the ring knows it
-        return _aligned(scene, observed, known, found.finding)
-    if found.way is Way.RESTORE:
-        raise drift(scene.spec.name, ring, virtual_proxy)
-    if found.way is Way.PERSON:
-        raise _person(scene, virtual_proxy, found.finding)
+        return _aligned(scene, observed, found.finding)
+    if found.way in (Way.RESTORE, Way.PERSON):
+        _accept_uncontested(scene)
+        raise problem(scene.spec.name, ring, virtual_proxy, found)
     ring = remember(scene, ring, virtual_proxy)
     if found.finding is Finding.NOTHING:
         message = "neither the server nor the keyring has a key of it"
         return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message), proxy_id=virtual_proxy.id)
+    current = _current(ring)
     checks = scene.tests.accepted(
-        verification.CURRENT, scene.world.keystore.key(_current(ring)), virtual_proxy, observed.proxies
+        verification.CURRENT, scene.world.keystore.key(current), virtual_proxy, observed.proxies
     )
     if not verification.all_passed(checks):
         raise verification.failed(scene.spec.name, checks)
-    message = f"server and keyring agree on the key {short(_current(ring).fingerprint)}, and it logs in"
+    message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
     return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks), proxy_id=virtual_proxy.id)
+
+
+def _accept_uncontested(scene: Scene) -> None:
+    """Where nobody can log in, nothing contradicts an older copy of the keyring: create-proxy then goes on from it."""
+    repository = scene.world.repository
+    there = repository.find(scene.spec.prefix)
+    if there is None or not there.certificate.strip() or not rotation.linked(repository.proxies(), there):
+        scene.world.keystore.accept()
+
+
+def _from_keyring(ring: Ring) -> str:
+    """What the keyring alone says, in one sentence."""
+    current = ring.at(Stage.CURRENT)
+    holds = (
+        f"the keyring holds {len(ring.keys)} keys of it, {short(current.fingerprint)} being current" if current else ""
+    )
+    doing = f"a change to {short(ring.intent.after)} is not finished" if ring.intent else "no change is under way"
+    return f"{holds or 'The keyring has no current key of it'}; {doing}"
 
 
 def _concluded(scene: Scene, observed: Observed) -> Result:
     """The change under way, to its end. What it undoes is what was wanted here: no failure."""
-    step = first_step(scene.spec.name, observed.ring, observed.virtual_proxy)
+    step = rotation.first_step(scene, observed)
     scene.world.tell("finishing the change that an earlier run began")
     try:
         return rotation.conclude(scene, observed, step, Outcome.RECOVERED, resumed=True)
@@ -76,9 +99,11 @@ def _concluded(scene: Scene, observed: Observed) -> Result:
         return replace(result, proxy_id=observed.virtual_proxy.id)
 
 
-def _aligned(scene: Scene, observed: Observed, known: KeyVersion, finding: Finding) -> Result:
+def _aligned(scene: Scene, observed: Observed, finding: Finding) -> Result:
     """The key that the server shows is ours: it becomes current, once it has logged in everywhere."""
     name, keystore = scene.spec.name, scene.world.keystore
+    known = observed.ring.known(observed.virtual_proxy.fingerprint)
+    assert known is not None  # noqa: S101 - a key is aligned only where the ring knows it
     checks = scene.tests.accepted(verification.CURRENT, keystore.key(known), observed.virtual_proxy, observed.proxies)
     if not verification.all_passed(checks):
         raise VerificationFailed(
@@ -94,21 +119,6 @@ def _aligned(scene: Scene, observed: Observed, known: KeyVersion, finding: Findi
     return replace(scene.result(ring, Outcome.RECOVERED, finding, message, checks), proxy_id=observed.virtual_proxy.id)
 
 
-def _person(scene: Scene, virtual_proxy: VirtualProxy, finding: Finding) -> Drift:
-    name = scene.spec.name
-    error = unknown_certificate(name, virtual_proxy)
-    if finding is Finding.LOST_KEY:
-        error.message = (
-            f"{name}: the private key of {short(virtual_proxy.fingerprint or '')}, which the server shows, is not in "
-            "the keyring any more"
-        )
-    error.hint = (
-        f"restore the keyring from a newer backup, or take the key in where somebody has it: rotator adopt {name} --key "
-        f"FILE; if it is lost for good, put a fresh one in its place: rotator recover {name} --replace-lost-key"
-    )
-    return error
-
-
 def _replaced(scene: Scene, lost: LostKey) -> Result:
     if scene.auth is not Auth.CERTIFICATE:
         raise Refused(
@@ -116,15 +126,6 @@ def _replaced(scene: Scene, lost: LostKey) -> Result:
             hint=f"use a configuration with the client certificate for [site.{scene.spec.site}]",
         )
     return replace(replace_key(scene, lost.confirmed), outcome=Outcome.RECOVERED, reason="LostKeyReplaced")
-
-
-def _held(scene: Scene, version: KeyVersion) -> bool:
-    """Whether the keyring gives this private key. A keyring that gives no answer is an error, not a no."""
-    try:
-        scene.world.keystore.key(version)
-    except (KeyNotFound, KeyStoreCorrupt):
-        return False
-    return True
 
 
 def _current(ring: Ring) -> KeyVersion:
@@ -142,23 +143,27 @@ def rollback(scene: Scene) -> Result:
     ring = scene.world.keystore.ring()
     observed = rotation.look(scene, ring)
     if ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK:
-        step = first_step(name, ring, observed.virtual_proxy)
+        step = rotation.first_step(scene, observed)
         return _rolled_back(scene, rotation.conclude(scene, observed, step, Outcome.ROLLED_BACK, resumed=True))
     if ring.intent is not None:
         raise Refused(
             f"{name}: a change of its certificate is not finished, so it is not known what to go back from",
             hint=f"finish or undo it first: rotator recover {name}",
         )
-    first_step(name, ring, observed.virtual_proxy)  # which raises where the server does not hold the current key
+    rotation.first_step(scene, observed)  # which raises where the server does not hold the current key
     previous = ring.at(Stage.PREVIOUS)
     if previous is None:
         raise Refused(
             f"{name}: there is no previous key to go back to",
             hint=f"see which keys there are: rotator keys list {name}",
         )
-    scene.world.keystore.key(previous)
+    if not intents.held(scene, previous):
+        raise Refused(
+            f"{name}: the previous key {short(previous.fingerprint)} is not in the keyring any more",
+            hint=f"make a new one instead: rotator rotate {name} --now",
+        )
     rotation.ask(scene, observed.proxies)
-    ring = steps.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROLLBACK, previous)
+    ring = intents.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROLLBACK, previous)
     result = rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROLLED_BACK)
     return _rolled_back(scene, result)
 

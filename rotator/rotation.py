@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rotator import steps, verification
+from rotator import intents, steps, undoing, verification
 from rotator.errors import (
     ConfigError,
     Drift,
@@ -12,6 +12,7 @@ from rotator.errors import (
     Refused,
     RestoredKeyring,
     RotatorError,
+    ServerError,
     TryLater,
     UsageError,
     VerificationFailed,
@@ -21,6 +22,7 @@ from rotator.model import (
     Check,
     Consumers,
     Cut,
+    Fingerprint,
     IntentKind,
     Json,
     Outcome,
@@ -33,11 +35,14 @@ from rotator.model import (
     short,
 )
 from rotator.planning import stages
+from rotator.planning.drift import check_manageable, problem
 from rotator.planning.due import WINDOW_MARGIN, Due, DueReason, due, next_retry
 from rotator.planning.entity import check_complete
-from rotator.planning.rotation import Step, as_served, check_manageable, first_step
+from rotator.planning.recovery import Evidence, Finding, Found, Step, assess
+from rotator.planning.rotation import as_served, reusable_pending
 from rotator.planning.windows import closes, next_opening
 from rotator.scene import Scene
+from rotator.setting import patiently
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ def _rotated(scene: Scene, options: Options) -> Result:
     if ring.intent is None:
         _check_time(scene, options)
     observed = look(scene, ring)
-    step = first_step(scene.spec.name, ring, observed.virtual_proxy)
+    step = first_step(scene, observed)
     if step is not Step.CREATE and not options.dry_run:
         scene.world.tell("finishing the rotation that an earlier run began")
         return conclude(scene, observed, step, Outcome.ROTATED, resumed=True)
@@ -147,13 +152,31 @@ def _looked(scene: Scene, ring: Ring) -> Observed:
         )
     check_manageable(name, virtual_proxy)
     check_complete(name, scene.auth, ring, virtual_proxy)
-    linked = tuple(proxy for proxy in repository.proxies() if virtual_proxy.id in proxy.virtual_proxies)
-    if not linked:
+    proxies = linked(repository.proxies(), virtual_proxy)
+    if not proxies:
         raise Refused(
             f"{name}: the virtual proxy {prefix!r} is linked to no proxy, so nobody can log in through it",
-            hint=f"link it: rotator create-proxy {name}",
+            hint=f"link it: rotator create-proxy {name}; or in the QMC, where it serves a key that is not rotator's",
         )
-    return Observed(ring, virtual_proxy, linked)
+    return Observed(ring, virtual_proxy, proxies)
+
+
+def found(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> Found:
+    """How the virtual proxy's key stands, from the server, the keyring and the journal. Raises KeyStoreUnavailable."""
+    shown, intent, current = virtual_proxy.fingerprint, ring.intent, ring.at(Stage.CURRENT)
+    asked: set[Fingerprint | None] = {shown, current.fingerprint if current else None}
+    asked |= {intent.before, intent.after} if intent else set()
+    versions = [version for version in map(ring.known, asked) if version is not None]
+    held = frozenset(version.fingerprint for version in versions if intents.held(scene, version))
+    return assess(Evidence(ring, shown, held, scene.world.keystore.memory()))
+
+
+def first_step(scene: Scene, observed: Observed) -> Step:
+    """Where a run goes on: at the beginning, or in the middle of a change under way. Raises Drift, Refused."""
+    standing = found(scene, observed.ring, observed.virtual_proxy)
+    if standing.step is None or standing.finding not in (Finding.SETTLED, Finding.UNFINISHED):
+        raise problem(scene.spec.name, observed.ring, observed.virtual_proxy, standing)
+    return standing.step
 
 
 def no_window(spec: ProxySpec) -> ConfigError:
@@ -181,6 +204,23 @@ def check_window(spec: ProxySpec, now: datetime) -> None:
     )
 
 
+def begin(scene: Scene, observed: Observed, kind: IntentKind, outcome: Outcome) -> Result:
+    """A pending key put in place of what is there: create, set, test, finish, or undo. Raises RotatorError.
+
+    Where nothing of it reached the server and nothing can any more, nothing of it is left in the keyring either; but a
+    key that was prepared by an earlier run stays, as somebody may have it.
+    """
+    prepared = reusable_pending(observed.ring, scene.spec)
+    ring, pending = steps.create(scene, observed.ring)
+    ring = intents.open_intent(scene, ring, observed.virtual_proxy, kind, pending)
+    try:
+        return conclude(scene, replace(observed, ring=ring), Step.SET, outcome)
+    except RotatorError as error:
+        if error.unchanged and pending != prepared:
+            intents.discard(scene, pending)
+        raise
+
+
 def conclude(scene: Scene, observed: Observed, step: Step, outcome: Outcome, *, resumed: bool = False) -> Result:
     """From an open intent to its end: set where that is still to do, test, finish, or undo. Raises RotatorError.
 
@@ -188,20 +228,31 @@ def conclude(scene: Scene, observed: Observed, step: Step, outcome: Outcome, *, 
     """
     ring, virtual_proxy, proxies = observed.ring, observed.virtual_proxy, observed.proxies
     scene.check_way()
+    change = intents.change_of(scene, ring)
+    after = short(change.intent.after)
     if step is Step.UNDO:
-        raise steps.undo(scene, ring, virtual_proxy, proxies, ())
+        cause = (
+            "the new key failed its test login in an earlier run" if change.intent.undoing else "the new key is lost"
+        )
+        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), f"{cause}: {after}")
     if step is Step.SET:
-        virtual_proxy = steps.set_certificate(scene, ring, virtual_proxy.id, resumed=resumed)
-    tested = steps.test(scene, ring, virtual_proxy, proxies)
+        ring, virtual_proxy = steps.set_certificate(scene, ring, virtual_proxy, resumed=resumed)
+        proxies = _linked_now(scene, virtual_proxy, proxies)
+    tested = steps.test(scene, change, virtual_proxy, proxies)
     if not verification.all_passed(tested):
-        if ring.intent is not None and ring.intent.kind is IntentKind.FIRST_KEY:
+        told = verification.worst_of(tested) or "it is linked to no proxy any more"
+        if change.intent.kind is IntentKind.FIRST_KEY:
             raise VerificationFailed(
-                f"{scene.spec.name}: the first key does not log in everywhere: {verification.worst_of(tested)}",
+                f"{scene.spec.name}: the first key does not log in everywhere: {told}",
                 hint=f"look at the proxies named (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
             ).with_checks(tested)
-        raise steps.undo(scene, ring, virtual_proxy, proxies, tested)
+        cause = f"the new key {after} failed its test login: {told}"
+        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, tested, cause)
     try:
         ring, refused = steps.finish(scene, ring, virtual_proxy, proxies)
+    except steps.NotPromoted as refusal:
+        cause = f"the new key {after} logs in, but the keyring cannot note that: {refusal}"
+        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), cause) from None
     except NotDelivered as error:
         raise error.with_checks((*tested, *error.checks)) from None
     current = ring.at(Stage.CURRENT)
@@ -213,6 +264,22 @@ def conclude(scene: Scene, observed: Observed, step: Step, outcome: Outcome, *, 
     )
 
 
+def _linked_now(
+    scene: Scene, virtual_proxy: VirtualProxy, before: tuple[ProxyService, ...]
+) -> tuple[ProxyService, ...]:
+    """The proxies it is linked to after the change: somebody may have linked it elsewhere. Those `before` if none tells."""
+    try:
+        return linked(patiently(scene, scene.world.repository.proxies), virtual_proxy)
+    except ServerError as error:
+        scene.world.tell(f"the proxies cannot be asked for anew: {error.message}")
+        return before
+
+
+def linked(proxies: tuple[ProxyService, ...], virtual_proxy: VirtualProxy) -> tuple[ProxyService, ...]:
+    """Those of the proxies that the virtual proxy is linked to."""
+    return tuple(proxy for proxy in proxies if virtual_proxy.id in proxy.virtual_proxies)
+
+
 def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
     """What a change interrupts: the sessions on every proxy that will restart."""
     return tuple(Cut(proxy.host, scene.world.sessions.count(proxy)) for proxy in proxies)
@@ -221,8 +288,14 @@ def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
 def ask(scene: Scene, proxies: tuple[ProxyService, ...]) -> None:
     """Raise TryLater where the person at the terminal does not want the change, Refused where it must not be made."""
     scene.check_way()
-    if proxies and not scene.world.consent(cuts(scene, proxies)):
+    if not proxies:
+        return
+    counted = cuts(scene, proxies)
+    if not scene.world.consent(counted):
         raise TryLater(f"{scene.spec.name}: not confirmed; nothing was changed")
+    known = [cut.sessions for cut in counted if cut.sessions is not None]
+    if known:
+        scene.world.journal.cut(sum(known))
 
 
 def _begin(scene: Scene, observed: Observed, verdict: Due, options: Options) -> Result:
@@ -235,9 +308,7 @@ def _begin(scene: Scene, observed: Observed, verdict: Due, options: Options) -> 
             key=pending,
         )
     ask(scene, observed.proxies)
-    ring, pending = steps.create(scene, observed.ring)
-    ring = steps.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROTATE, pending)
-    return conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROTATED)
+    return begin(scene, observed, IntentKind.ROTATE, Outcome.ROTATED)
 
 
 def _current_logs_in(scene: Scene, observed: Observed) -> tuple[Check, ...]:

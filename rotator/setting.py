@@ -25,7 +25,7 @@ def put(
     An edit that somebody made in between survives: the entity is read again and ours is made on top of it. After a
     lost answer the server is asked, as the change may have been applied, and may land late: sent again, the later
     `modifiedDate` makes the late one fail. Raises Drift for any third certificate, one of NO_ANSWER where nobody knows
-    whether it was applied, and other errors where it was not for certain.
+    whether it was applied; an error says by `unchanged` that it was not, for certain.
     """
     repository = scene.world.repository
 
@@ -33,6 +33,7 @@ def put(
         return repository.virtual_proxy(proxy_id)
 
     unanswered: ServerError | None = None
+    taken = False
     try:
         for attempt in range(PUT_ATTEMPTS):
             if attempt:
@@ -45,6 +46,7 @@ def put(
             check_complete(scene.spec.name, scene.auth, ring, observed)
             try:
                 repository.update(with_certificate(observed, text))
+                taken = True
                 break
             except Conflict:
                 if attempt == PUT_ATTEMPTS - 1:
@@ -53,12 +55,11 @@ def put(
                 unanswered = error
         scene.world.logins.refresh()
         observed = patiently(scene, ask)
-    except Drift:
-        raise
-    except RotatorError:
+    except RotatorError as error:
         # Whatever went wrong last: a PUT that was not answered may still have been, or be, applied.
-        if unanswered is not None:
+        if unanswered is not None and not isinstance(error, Drift):
             raise unanswered from None
+        error.unchanged = unanswered is None and not taken
         raise
     if observed.fingerprint == goal:
         return observed

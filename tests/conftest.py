@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 
-pytest_plugins = ["sandbox_process", "secret_service"]
+pytest_plugins = ["sandbox_process", "secret_service", "systemd_server"]
 
 TRAPS = (
     "PROXY",
@@ -31,7 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    terminalreporter.write_line(f"samples drawn with --randomly-seed={config.getoption('randomly_seed')}")
+    seed = config.getoption("randomly_seed", None)
+    if seed is not None:
+        terminalreporter.write_line(f"samples drawn with --randomly-seed={seed}")
 
 
 @pytest.fixture(autouse=True)

@@ -88,9 +88,7 @@ def prune(
     session: Session = context.obj
     session.command = "keys prune"
     wiring = Wiring(session)
-    results, errors = session.each(
-        session.specs(names, site), lambda spec: wiring.locked(spec, lambda scene: verb(scene, keep))
-    )
+    results, errors = wiring.each(session.specs(names, site), lambda scene: verb(scene, keep))
     session.finish(results, errors, as_json=as_json)
 
 

@@ -1,15 +1,29 @@
 """Who or what started this run, for the journal."""
 
-import getpass
 from collections.abc import Mapping
+from pathlib import Path
+
+from rotator.accounts import current
+
+
+CGROUP = Path("/proc/self/cgroup")
+"""Where Linux tells the unit that a process belongs to (cgroups(7))."""
 
 
 def started_by(environment: Mapping[str, str]) -> str:
-    """The account, who became it by sudo, and whether systemd started it, e.g. `rotator (systemd)`."""
-    try:
-        account = getpass.getuser()
-    except (OSError, KeyError):
-        account = "an unnamed account"
+    """The account, who became it by sudo, and the unit that systemd started, e.g. `rotator (rotator.service)`."""
+    account = current()
     person = environment.get("SUDO_USER")
     by = f" for {person} by sudo" if person and person != account else ""
-    return account + by + (" (systemd)" if "INVOCATION_ID" in environment else "")
+    unit = _unit() if "INVOCATION_ID" in environment else ""
+    return account + by + (f" ({unit})" if unit else "")
+
+
+def _unit() -> str:
+    """The service this process runs in, empty in a session of a person's."""
+    try:
+        lines = CGROUP.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    services = [part for line in lines for part in line.split("/") if part.endswith(".service")]
+    return services[-1] if services and not services[-1].startswith("user@") else ""

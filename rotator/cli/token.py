@@ -67,7 +67,7 @@ def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVe
     While a change of the certificate is open it is the key whose fingerprint the server shows; otherwise the server is
     asked for the URL alone, and its silence is no reason to refuse a token.
     """
-    from rotator.planning.rotation import drift
+    from rotator.planning.drift import drift
     from rotator.planning.stages import signing_key
 
     ring = wiring.keyring.keystore(spec).ring()

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rotator.config import checks, tables
+from rotator.config import channels, checks, tables
 from rotator.config.location import default_state
 from rotator.config.reading import Reading, parse, parse_text
 from rotator.config.values import Wrong, url
@@ -37,15 +37,17 @@ def load_text(text: str, source: Path, environ: Mapping[str, str]) -> Config:
 
 
 def _loaded(reading: Reading, document: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
-    reading.read(document, {}, (), "keyring", "state", "site", "proxy")
+    reading.read(document, {}, (), "keyring", "state", "notify", "metrics", "site", "proxy")
     keyring = _keyring(reading, document)
     state = _state(reading, document, environ)
+    notify = channels.notify(reading, document)
+    textfile = channels.metrics(reading, document)
     sites = _named(reading, document, "site", _site)
     proxies = _named(reading, document, "proxy", _proxy)
     checks.across(reading, proxies, declared=frozenset(_tables(document.get("site"))))
     if reading.problems or keyring is None or state is None:
         raise _mistaken(reading)
-    return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies))
+    return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies), notify, textfile)
 
 
 def load_keyring(source: Path) -> KeyringSettings:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rotator.errors import KeyMaterialError, KeyNotFound, KeyStoreCorrupt
 from rotator.keystore.codec import decode, encode
-from rotator.model import Digest, KeyVersion, Ring, short
+from rotator.model import Digest, KeyVersion, Memory, Ring, short
 from rotator.ports import SecretStore
 
 
@@ -111,6 +111,13 @@ class KeyItems:
         """Delete every key, every certificate and the ring, the ring last: cut short, it is done again."""
         for name in self.names(self.ring()):
             self._store.delete(name)
+
+    def memory(self) -> Memory:
+        """Without a journal there is nothing to compare with."""
+        return Memory.LOST
+
+    def accept(self) -> None:
+        """Without a journal the keyring counts as it is."""
 
     def _write(self, name: str, text: str) -> None:
         self._store.set(name, text)

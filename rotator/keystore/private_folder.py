@@ -5,9 +5,11 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from rotator.durable import patiently, replaced, sync_folder
 from rotator.errors import KeyStoreUnavailable
 from rotator.keystore.ownership import check_private, make_private
 
@@ -36,7 +38,7 @@ class PrivateFolder:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         with self._mapped():
             try:
-                descriptor = os.open(self.path / name, flags)
+                descriptor = patiently(lambda: os.open(self.path / name, flags))
             except FileNotFoundError:
                 return None
             with os.fdopen(descriptor, "rb") as file:
@@ -54,8 +56,7 @@ class PrivateFolder:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                temporary.replace(path)
-                self._sync()
+                replaced(temporary, path)
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
@@ -64,8 +65,9 @@ class PrivateFolder:
         """Delete files, those that are there. The lock is held."""
         with self._mapped():
             for name in names:
-                (self.path / name).unlink(missing_ok=True)
-            self._sync()
+                path = self.path / name
+                patiently(partial(path.unlink, missing_ok=True))
+            sync_folder(self.path)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -84,15 +86,6 @@ class PrivateFolder:
             yield
         finally:
             lock.release()
-
-    def _sync(self) -> None:
-        if os.name != "posix":
-            return
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:

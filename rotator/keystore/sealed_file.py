@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from rotator.durable import sync_place
 from rotator.errors import KeyStoreCorrupt, KeyStoreError
 from rotator.keystore import sealing
 from rotator.keystore.private_folder import PrivateFolder
@@ -137,6 +138,7 @@ class SealedFiles:
             with self._folder.locked():
                 if self._folder.read(_HEADER) is None:
                     self._check_empty()
+                    sync_place(self._folder.path)
                     self._save(Header.new(secrets.token_hex(16), self._given))
         return self._stored()
 

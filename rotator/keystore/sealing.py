@@ -42,7 +42,7 @@ def master_key(data: bytes, source: str) -> bytes:
         return decoded
     raise KeyStoreError(
         f"the master key in {source} is neither {KEY_BYTES} bytes nor their base64",
-        hint="make one: head -c 32 /dev/urandom | base64",
+        hint="make one: rotator keys master-key --output FILE",
     )
 
 

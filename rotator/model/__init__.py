@@ -12,6 +12,7 @@ from rotator.model.desired import (
     JwtAccess,
     KeyringBackend,
     KeyringSettings,
+    Notify,
     ProbeRoute,
     ProxySpec,
     Rotation,
@@ -19,10 +20,11 @@ from rotator.model.desired import (
     SecretRef,
     Site,
     Strategy,
+    Telling,
     Window,
     Windows,
 )
-from rotator.model.history import Event, Run
+from rotator.model.history import Event, Memory, Run
 from rotator.model.keys import (
     CERTIFICATE_BACKDATE,
     Baseline,
@@ -34,6 +36,7 @@ from rotator.model.keys import (
     Ring,
     Stage,
 )
+from rotator.model.notices import Certificate, Figures, Notice, NoticeEvent, Standing, Tally, Trouble, Warned
 from rotator.model.observed import (
     JWT_METHOD,
     Check,
@@ -57,6 +60,7 @@ __all__ = [
     "Attribute",
     "Auth",
     "Baseline",
+    "Certificate",
     "CertificateAccess",
     "Check",
     "CheckResult",
@@ -66,6 +70,7 @@ __all__ = [
     "Delivery",
     "Digest",
     "Event",
+    "Figures",
     "Fingerprint",
     "Intent",
     "IntentKind",
@@ -75,7 +80,11 @@ __all__ = [
     "KeyringBackend",
     "KeyringSettings",
     "LoginOutcome",
+    "Memory",
     "Node",
+    "Notice",
+    "NoticeEvent",
+    "Notify",
     "Outcome",
     "ProbeRoute",
     "ProxyService",
@@ -89,10 +98,15 @@ __all__ = [
     "SecretRef",
     "Site",
     "Stage",
+    "Standing",
     "Strategy",
+    "Tally",
+    "Telling",
+    "Trouble",
     "User",
     "Verdict",
     "VirtualProxy",
+    "Warned",
     "Window",
     "Windows",
     "short",

@@ -2,6 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+
+
+class Memory(StrEnum):
+    """What the journal remembers of a virtual proxy's keys, against what the keyring holds.
+
+    `NEWER`: it knows of changes that the keyring does not have, which is then an older copy of itself, or empty.
+    """
+
+    INTACT = "intact"
+    LOST = "lost"
+    NEWER = "newer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +31,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one command did to one virtual proxy. `exit` and `ended` are None while it runs, or after a crash."""
+    """What one command did to one virtual proxy. `exit` and `ended` are None while it runs, or after a crash.
+
+    `sessions` is how many it was known to end, None where it ended none or their number was not known.
+    """
 
     site: str
     name: str
@@ -35,3 +50,4 @@ class Run:
     fingerprint: str | None
     requests: int
     events: tuple[Event, ...]
+    sessions: int | None = None

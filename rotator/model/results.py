@@ -32,6 +32,9 @@ class Outcome(StrEnum):
     STORED = "stored"
     CONFIGURED = "configured"
     SHOWN = "shown"
+    REPLACED = "replaced"
+    KEPT = "kept"
+    REMOVED = "removed"
     UNDONE = "undone"
     FAILED = "failed"
 

@@ -33,6 +33,7 @@ class DueReason(StrEnum):
     OUTSIDE_WINDOW = "OutsideWindow"
     RETRY_LATER = "RetryLater"
     ROLLED_BACK = "RolledBack"
+    NOTICE = "Notice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def due(spec: ProxySpec, ring: Ring, now: datetime) -> Due:
         when = f"{at:%Y-%m-%d %H:%M} UTC" if at else "not known"
         told = f"the key {short(current.fingerprint)} is due {when}"
         return Due(due=False, reason=DueReason.NOT_YET, message=told, at=at)
-    if ring.retry is not None and ring.retry.at > now:
+    if ring.retry is not None and now < ring.retry.at <= _latest(spec, ring.retry, now):
         return _put_off(ring.retry)
     end = closes(spec.rotation.windows, now)
     if end is None or end - now < WINDOW_MARGIN * spec.rotation.settle_timeout:
@@ -97,6 +98,11 @@ def after_rollback(spec: ProxySpec, now: datetime) -> Retry:
     if spec.rotation.cron is not None:
         return Retry(0, _occurrence(spec.rotation.cron, now) or now + LONGEST_RETRY)
     return Retry(0, now + (spec.rotation.every or LONGEST_RETRY))
+
+
+def _latest(spec: ProxySpec, retry: Retry, now: datetime) -> datetime:
+    """The latest that a retry can be put off to from now: one beyond it is from before the clock was set back."""
+    return now + LONGEST_RETRY if retry.attempts else after_rollback(spec, now).at
 
 
 def _when(spec: ProxySpec, current: KeyVersion) -> tuple[DueReason, datetime | None]:

@@ -5,18 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from rotator.errors import Refused
-from rotator.model import (
-    JWT_METHOD,
-    Json,
-    Node,
-    ProxyService,
-    ProxySpec,
-    Ring,
-    Stage,
-    VirtualProxy,
-)
+from rotator.model import JWT_METHOD, Json, Node, ProxyService, ProxySpec, Ring, Stage, VirtualProxy
+from rotator.planning.drift import check_manageable, problem
 from rotator.planning.entity import CERTIFICATE_FIELD
-from rotator.planning.rotation import check_manageable, drift, unknown_certificate
+from rotator.planning.recovery import Finding, Found
 
 
 ALL: Final = "*"
@@ -72,15 +64,15 @@ class Surroundings:
     nodes: tuple[Node, ...]
 
 
-def plan(spec: ProxySpec, ring: Ring, observed: VirtualProxy | None, around: Surroundings) -> Plan:
+def plan(spec: ProxySpec, ring: Ring, observed: VirtualProxy | None, around: Surroundings, found: Found | None) -> Plan:
     """What has to change so that the virtual proxy is as the configuration desires it; `observed` is the one there.
 
-    Raises Drift and Refused where rotator must not go on.
+    `found` is how its key stands, None where it is not there. Raises Drift and Refused where rotator must not go on.
     """
     _check_names(spec, observed, around.virtual_proxies)
     balanced = _matching(spec, "nodes", spec.nodes, around.nodes)
     wanted = _wanted_links(spec, around.proxies)
-    if observed is None:
+    if observed is None or found is None:
         key = FIRST if ring.at(Stage.CURRENT) is None else RESTORE
         return Plan(create=_body(spec, balanced), changes=(), links=wanted, key=key)
     check_manageable(spec.name, observed)
@@ -88,21 +80,21 @@ def plan(spec: ProxySpec, ring: Ring, observed: VirtualProxy | None, around: Sur
         create=None,
         changes=_changes(spec, observed, balanced),
         links=tuple(proxy for proxy in wanted if observed.id not in proxy.virtual_proxies),
-        key=_key_plan(spec, ring, observed),
+        key=_key_plan(spec, ring, observed, found),
     )
 
 
-def _key_plan(spec: ProxySpec, ring: Ring, observed: VirtualProxy) -> KeyPlan:
-    current, shown = ring.at(Stage.CURRENT), observed.fingerprint
-    if ring.intent is not None and shown in (ring.intent.before, ring.intent.after):
-        return RESUME
-    if current is not None and shown == current.fingerprint:
-        return KEEP
-    if not observed.certificate.strip():
-        return FIRST if current is None else RESTORE
-    if current is None:
-        raise unknown_certificate(spec.name, observed)
-    raise drift(spec.name, ring, observed)
+def _key_plan(spec: ProxySpec, ring: Ring, observed: VirtualProxy, found: Found) -> KeyPlan:
+    plans = {
+        Finding.SETTLED: KEEP,
+        Finding.UNFINISHED: RESUME,
+        Finding.NOTHING: FIRST,
+        Finding.NO_CERTIFICATE: RESTORE,
+    }
+    # A certificate that nobody can read may be one that the server can.
+    if found.finding not in plans or (plans[found.finding] in (FIRST, RESTORE) and observed.certificate.strip()):
+        raise problem(spec.name, ring, observed, found)
+    return plans[found.finding]
 
 
 def _check_names(spec: ProxySpec, observed: VirtualProxy | None, others: Sequence[VirtualProxy]) -> None:

@@ -1,9 +1,18 @@
-"""What a crash, a lost state directory or a restored keyring left, decided from the ring and the server."""
+"""What a run finds at its start, decided from the keyring, the server and the journal: the one decision after a crash."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rotator.model import Fingerprint, Ring, Stage
+from rotator.model import Fingerprint, Intent, Memory, Ring, Stage
+
+
+class Step(StrEnum):
+    """Where a run goes on."""
+
+    CREATE = "create"
+    SET = "set"
+    TEST = "test"
+    UNDO = "undo"
 
 
 class Finding(StrEnum):
@@ -17,6 +26,7 @@ class Finding(StrEnum):
     LOST_KEY = "LostKey"
     UNKNOWN_KEY = "UnknownKey"
     NOTHING = "Nothing"
+    UNASKED = "Unasked"
 
 
 class Way(StrEnum):
@@ -27,37 +37,77 @@ class Way(StrEnum):
     ALIGN = "make the key that the server shows the current one, after a test login"
     RESTORE = "leave it to create-proxy, which puts the certificate back"
     PERSON = "a person decides"
+    LATER = "ask again once the server answers"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was asked: the keyring, the server, the journal.
+
+    `shown` is the key that the server shows, None where there is no certificate that can be read; `asked` is False
+    where the server gave no answer. `held` are the keys whose private half the keyring gives.
+    """
+
+    ring: Ring
+    shown: Fingerprint | None
+    held: frozenset[Fingerprint]
+    memory: Memory = Memory.INTACT
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finding and what follows from it."""
+    """A finding and what follows from it; `step` says where a rotation goes on, None where it does not."""
 
     finding: Finding
     way: Way
+    step: Step | None = None
 
 
-def assess(ring: Ring, shown: Fingerprint | None, *, held: bool) -> Found:
-    """What to do where the server shows the key `shown` (None: no certificate that can be read).
+def assess(evidence: Evidence) -> Found:
+    """What is to be done, for every verb alike.
 
-    `held` says whether the keyring gives the private key of `shown`. With an open intent the change goes on from either
-    of its ends, as every run does. Without one the server is believed: it says who can log in. A key that is in
-    the keyring in any stage is made current once it has logged in (an older copy of the keyring, or a certificate put
-    back by hand); one that is not there cannot be made up.
+    With an open intent the change goes on from either of its ends, in the direction in which a private key is there.
+    Without one the server is believed: it says who can log in. A key that the keyring gives, in any stage, can be made
+    current once it has logged in (an older copy of the keyring, a certificate put back by hand); one that it does not
+    give cannot be made up. Where the journal knows of later changes, the intent is one of long ago and does not count.
     """
-    if ring.intent is not None and shown in (ring.intent.before, ring.intent.after):
-        return Found(Finding.UNFINISHED, Way.CONCLUDE)
+    if not evidence.asked:
+        return Found(Finding.UNASKED, Way.LATER)
+    ring, shown, intent = evidence.ring, evidence.shown, evidence.ring.intent
+    if intent is not None and shown in (intent.before, intent.after) and evidence.memory is not Memory.NEWER:
+        return _unfinished(intent, evidence)
     if shown is None:
-        if ring.at(Stage.CURRENT) is None and ring.intent is None:
-            return Found(Finding.NOTHING, Way.NONE)
-        return Found(Finding.NO_CERTIFICATE, Way.RESTORE)
+        return _without_certificate(evidence)
     if ring.known(shown) is None:
         return Found(Finding.UNKNOWN_KEY, Way.PERSON)
-    if not held:
+    if shown not in evidence.held:
         return Found(Finding.LOST_KEY, Way.PERSON)
-    if ring.intent is not None:
+    if intent is not None:
         return Found(Finding.OVERTAKEN, Way.ALIGN)
     current = ring.at(Stage.CURRENT)
     if current is not None and current.fingerprint == shown:
-        return Found(Finding.SETTLED, Way.NONE)
+        return Found(Finding.SETTLED, Way.NONE, Step.CREATE)
     return Found(Finding.OTHER_STAGE, Way.ALIGN)
+
+
+def _unfinished(intent: Intent, evidence: Evidence) -> Found:
+    """Forward while the new key is there; back where it failed its test or is lost, and the way back is there."""
+    forward = intent.after in evidence.held
+    # A key that was never ours, as under --replace-key, is put back by its certificate alone.
+    back = intent.before in evidence.held or evidence.ring.known(intent.before) is None
+    if back and (intent.undoing or not forward):
+        return Found(Finding.UNFINISHED, Way.CONCLUDE, Step.UNDO)
+    if not forward:
+        return Found(Finding.LOST_KEY, Way.PERSON)
+    step = Step.TEST if evidence.shown == intent.after else Step.SET
+    return Found(Finding.UNFINISHED, Way.CONCLUDE, step)
+
+
+def _without_certificate(evidence: Evidence) -> Found:
+    current = evidence.ring.at(Stage.CURRENT)
+    if current is None:
+        return Found(Finding.NOTHING, Way.NONE)
+    if current.fingerprint not in evidence.held:
+        return Found(Finding.LOST_KEY, Way.PERSON)
+    return Found(Finding.NO_CERTIFICATE, Way.RESTORE)

@@ -63,6 +63,18 @@ def undone(ring: Ring, now: datetime) -> Ring:
     return replace(ring, keys=keys, intent=None)
 
 
+def withdrawn(ring: Ring) -> Ring:
+    """The intent is given up, its certificate never having reached the server: a pending key is as it was before."""
+    if ring.intent is None:
+        return ring
+    after = ring.intent.after
+    keys = tuple(
+        replace(key, sent=False, sent_over=None) if key.fingerprint == after and key.stage is Stage.PENDING else key
+        for key in ring.keys
+    )
+    return replace(ring, keys=keys, intent=None)
+
+
 def put_off(ring: Ring, retry: Retry | None) -> Ring:
     """Unattended runs wait until `retry` says."""
     return replace(ring, retry=retry)

@@ -38,6 +38,11 @@ def to_access(site: Site, url: str) -> Route:
     return to_url(url, None, site.proxy_ca)
 
 
+def to_webhook(url: str, ca: str) -> Route:
+    """The server of a webhook's URL."""
+    return to_url(url, None, ca)
+
+
 def prefix(url: str) -> str:
     """The prefix at the end of a virtual proxy's URL."""
     return urlsplit(url).path.strip("/").lower()

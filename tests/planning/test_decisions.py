@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from values import NOW, key, observed, ring, spec
 
-from rotator.errors import Drift, Refused, RotatorError
+from rotator.errors import Drift, Refused
 from rotator.model import (
     Attribute,
     Auth,
@@ -22,11 +22,15 @@ from rotator.model import (
     ProxySpec,
     Ring,
     Stage,
+    VirtualProxy,
 )
 from rotator.planning import stages
+from rotator.planning.drift import check_manageable
 from rotator.planning.entity import baseline_of, check_complete, with_certificate
-from rotator.planning.provisioning import FIRST, KEEP, RESTORE, RESUME, Surroundings, applied, plan
-from rotator.planning.rotation import Step, as_served, check_manageable, first_step, reusable_pending
+from rotator.planning.provisioning import FIRST, KEEP, RESTORE, RESUME, Plan, Surroundings, applied
+from rotator.planning.provisioning import plan as decide
+from rotator.planning.recovery import Evidence, assess
+from rotator.planning.rotation import as_served, reusable_pending
 
 
 A, B = Fingerprint("a" * 64), Fingerprint("b" * 64)
@@ -39,36 +43,6 @@ PROXIES = (
     ),
     ProxyService("p2", "rim", central=False, listen_port=443, rest_port=4243, virtual_proxies=frozenset(), modified=""),
 )
-
-
-@pytest.mark.parametrize(
-    ("keys", "shown", "step"),
-    [
-        (ring(key("a")), "a", Step.CREATE),
-        (KEYS, "a", Step.CREATE),
-        (replace(KEYS, intent=OPEN), "a", Step.SET),
-        (replace(KEYS, intent=OPEN), "b", Step.TEST),
-        (replace(KEYS, intent=replace(OPEN, undoing=True)), "a", Step.UNDO),
-        (replace(KEYS, intent=replace(OPEN, undoing=True)), "b", Step.UNDO),
-        (replace(ring(key("b", Stage.PENDING)), intent=replace(OPEN, before=None)), None, Step.SET),
-        (ring(key("a")), "x", Drift),
-        (ring(key("a"), key("p", Stage.PREVIOUS)), "p", Drift),
-        (ring(key("a"), key("r", Stage.RETIRED)), "r", Drift),
-        (ring(key("a")), None, Drift),
-        (replace(KEYS, intent=OPEN), "x", Drift),
-        (replace(KEYS, intent=replace(OPEN, undoing=True)), "x", Drift),
-        (ring(), "x", Drift),
-        (ring(), None, Refused),
-    ],
-)
-def test_the_first_step(keys: Ring, shown: str | None, step: object) -> None:
-    if isinstance(step, Step):
-        assert first_step("portal", keys, observed(shown)) is step
-        return
-    with pytest.raises(RotatorError) as caught:
-        first_step("portal", keys, observed(shown))
-    assert type(caught.value) is step
-    assert caught.value.hint
 
 
 def test_a_rotation_moves_every_key_one_stage_on() -> None:
@@ -142,6 +116,13 @@ def test_lists_that_shrank_are_not_put() -> None:
 
 def test_baselines_hold_ids() -> None:
     assert baseline_of(observed("a")) == Baseline(nodes=frozenset({"n1"}))
+
+
+def plan(made: ProxySpec, keys: Ring, seen: VirtualProxy | None, surroundings: Surroundings) -> Plan:
+    """The plan where the keyring gives every key."""
+    held = frozenset(item.fingerprint for item in keys.keys)
+    found = assess(Evidence(keys, seen.fingerprint, held)) if seen else None
+    return decide(made, keys, seen, surroundings, found)
 
 
 def around(*others: object) -> Surroundings:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from values import NOW, key, ring, spec
 
-from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Intent, IntentKind, Rotation, Stage, Window
-from rotator.planning.due import DueReason, due
+from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Intent, IntentKind, Retry, Rotation, Stage, Window
+from rotator.planning.due import DueReason, after_rollback, due, next_retry
 from rotator.planning.windows import FOREVER, closes, describe, next_opening
 
 
@@ -131,3 +131,36 @@ def test_windows_that_leave_no_gap_never_close() -> None:
 def test_the_previous_key_does_not_make_anything_due() -> None:
     keys = ring(key(created=NOW), key(stage=Stage.PREVIOUS, created=NOW - timedelta(days=99), letter="c"))
     assert not due(spec(rotation=Rotation(windows=AnyTime())), keys, NOW).due
+
+
+def retried(ring_of: int, minutes: float) -> tuple[DueReason, bool]:
+    keys = replace(ring(key(created=NOW - timedelta(days=99))), retry=Retry(ring_of, NOW + timedelta(minutes=minutes)))
+    found = due(spec(rotation=MONTHLY), keys, NOW)
+    return found.reason, found.due
+
+
+def test_after_a_failure_it_is_tried_again_when_its_delay_is_over() -> None:
+    assert retried(1, 5) == (DueReason.RETRY_LATER, False)
+    assert retried(1, 0) == (DueReason.AGE, True)
+    assert retried(9, 24 * 60) == (DueReason.RETRY_LATER, False)
+
+
+def test_a_key_that_was_put_back_by_hand_is_left_in_peace_for_a_period() -> None:
+    assert retried(0, 30 * 24 * 60) == (DueReason.ROLLED_BACK, False)
+    assert after_rollback(spec(rotation=MONTHLY), NOW) == Retry(0, NOW + timedelta(days=30))
+    assert after_rollback(spec(rotation=WEEKLY), NOW) == Retry(0, datetime(2026, 11, 29, 3, tzinfo=UTC))
+
+
+def test_a_delay_from_before_the_clock_was_set_back_does_not_count() -> None:
+    assert retried(1, 24 * 60 + 1) == (DueReason.AGE, True)
+    assert retried(0, 31 * 24 * 60) == (DueReason.AGE, True)
+
+
+def test_delays_double_and_are_capped_at_a_day() -> None:
+    keys, delays = ring(key()), []
+    for _ in range(10):
+        retry = next_retry(keys, NOW)
+        keys = replace(keys, retry=retry)
+        delays.append((retry.at - NOW) / timedelta(minutes=15))
+    assert delays == [1, 2, 4, 8, 16, 32, 64, 96, 96, 96]
+    assert retry.attempts == 10

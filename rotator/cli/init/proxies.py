@@ -13,8 +13,8 @@ from rotator.config.load import probe_of
 from rotator.config.values import Wrong
 from rotator.errors import RotatorError, ServerError, TlsError, UsageError
 from rotator.model import SYSTEM_CA, ProbeRoute, ProxyService, ProxySpec, Ring, Site, User, VirtualProxy
+from rotator.planning.drift import check_manageable
 from rotator.planning.provisioning import Surroundings, plan
-from rotator.planning.rotation import check_manageable
 from rotator.qlik import first_contact, routes
 from rotator.report import text
 
@@ -217,7 +217,7 @@ def _found(access: Access, prefix: str) -> VirtualProxy | None:
         user_directory_claim=USUAL_CLAIMS[1],
         test_user=User("ROTATOR", "probe"),
     )
-    plan(spec, Ring(), None, Surroundings(access.virtual_proxies, access.proxies, access.nodes))
+    plan(spec, Ring(), None, Surroundings(access.virtual_proxies, access.proxies, access.nodes), None)
     return None
 
 

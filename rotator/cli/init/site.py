@@ -187,7 +187,9 @@ def _free(reference: SecretRef, password: str, *, own: bool) -> SecretRef:
             f"{reference}: the keyring belongs to the account that will run rotator",
             hint=f"run rotator init as that account, or keep it in file:PATH or credential:{reference.name}",
         )
-    if reference.kind is SecretKind.FILE and Path(reference.name).exists() and read_text(reference, {}) != password:
+    there = reference.kind is SecretKind.FILE and Path(reference.name).exists()
+    # What Windows protects is made by another command, and has to be there.
+    if (there or reference.kind is SecretKind.DPAPI) and read_text(reference, os.environ) != password:
         raise UsageError(f"{reference.name} is there already, and holds something else", hint="name another file")
     return reference
 

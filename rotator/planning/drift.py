@@ -1,0 +1,97 @@
+"""Findings that stop a run, as errors that say what was found and what to do about it."""
+
+from rotator.errors import Drift, Refused, RotatorError
+from rotator.model import JWT_METHOD, Ring, Stage, VirtualProxy, short
+from rotator.planning.recovery import Finding, Found
+
+
+def problem(name: str, ring: Ring, observed: VirtualProxy, found: Found) -> RotatorError:
+    """The error for a finding that a rotation cannot go on from."""
+    if found.finding is Finding.NOTHING and observed.certificate.strip():
+        return unknown_certificate(name, observed)
+    if found.finding is Finding.NOTHING:
+        return Refused(
+            f"{name}: neither the keyring nor the virtual proxy has a key yet",
+            hint=f"give it its first key: rotator create-proxy {name}",
+        )
+    if found.finding is Finding.LOST_KEY:
+        return lost_key(name, ring, observed)
+    return drift(name, ring, observed)
+
+
+def drift(name: str, ring: Ring, observed: VirtualProxy) -> Drift:
+    """The error for a server that holds another key than the ring expects, told by what is known of that key."""
+    shown = observed.fingerprint
+    known = ring.known(shown)
+    current = ring.at(Stage.CURRENT)
+    expected = short(current.fingerprint) if current else "none"
+    if known is not None:
+        return Drift(
+            f"{name}: the virtual proxy holds the {known.stage} key {short(known.fingerprint)} in place of the current "
+            f"one, {expected}: somebody put an older certificate back",
+            hint=(
+                f"if that key is to stay: rotator recover {name} tests it and makes it current; else put the current "
+                f"certificate back in the QMC (rotator keys export {name} prints it)"
+            ),
+        )
+    if shown is None and not observed.certificate.strip():
+        return Drift(
+            f"{name}: the virtual proxy has lost its certificate; the current key is {expected}",
+            hint=f"put it back: rotator create-proxy {name}",
+        )
+    return unknown_certificate(name, observed)
+
+
+def unknown_certificate(name: str, observed: VirtualProxy) -> Drift:
+    """The error for a certificate that is somebody's live login."""
+    shown = observed.fingerprint
+    what = (
+        f"a certificate that rotator does not know, fingerprint {short(shown)}"
+        if shown
+        else "an unreadable certificate"
+    )
+    return Drift(
+        f"{name}: the virtual proxy {observed.prefix!r} holds {what}: somebody logs in with it",
+        hint=(
+            f"take its private key in: rotator adopt {name} --key FILE; "
+            f"or, if nobody has that key any more: rotator adopt {name} --replace-key"
+        ),
+    )
+
+
+def lost_key(name: str, ring: Ring, observed: VirtualProxy | None) -> Drift:
+    """The error for a key that is served, or was to be put back, and whose private half the keyring does not give."""
+    current = ring.at(Stage.CURRENT)
+    shown = (observed.fingerprint if observed else None) or (current.fingerprint if current else "")
+    where = "which the server shows" if observed and observed.fingerprint else "the current one"
+    return Drift(
+        f"{name}: the private key of {short(shown)}, {where}, is not in the keyring any more",
+        hint=(
+            f"restore the keyring from a backup, or take the key in where somebody has it: rotator adopt {name} --key "
+            f"FILE; if it is lost for good, put a fresh one in its place: rotator recover {name} --replace-lost-key"
+        ),
+    )
+
+
+def check_manageable(name: str, observed: VirtualProxy) -> None:
+    """Raise Drift for a virtual proxy that rotator must not touch."""
+    if observed.default:
+        raise Drift(
+            f"{name}: the prefix {observed.prefix!r} is the default virtual proxy, which rotator never touches",
+            hint="choose a prefix of its own for the virtual proxy that takes JWTs",
+        )
+    if observed.method != JWT_METHOD:
+        raise Drift(
+            f"{name}: the virtual proxy {observed.prefix!r} authenticates by "
+            f"{_METHODS.get(observed.method, 'another method')}, not by JWT",
+            hint="choose another prefix, or change its authentication method in the QMC if it is meant for JWTs",
+        )
+
+
+_METHODS = {
+    0: "ticket",
+    1: "HTTP header with a static user directory",
+    2: "HTTP header with a dynamic user directory",
+    3: "SAML",
+    5: "OIDC",
+}

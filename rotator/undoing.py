@@ -1,0 +1,104 @@
+"""The inverse of the step set: the certificate that was there is put back, and its key tested before that is believed."""
+
+from collections.abc import Sequence
+
+from rotator import verification
+from rotator.errors import KeyNotFound, KeyStoreError, NotFound, RotatorError, UndoFailed, Undone
+from rotator.intents import Change
+from rotator.model import Check, ProxyService, Ring, VirtualProxy
+from rotator.planning import stages
+from rotator.scene import Scene
+from rotator.setting import named, put
+
+
+def undo(
+    scene: Scene,
+    ring: Ring,
+    change: Change,
+    observed: VirtualProxy,
+    proxies: Sequence[ProxyService],
+    failed: Sequence[Check],
+    cause: str,
+) -> Undone:
+    """Put back what was there, and test it. Returns the error to raise, which tells the `cause` and the way back.
+
+    Raises UndoFailed, naming both causes and what to do by hand, where the old key is not proven to be back; the
+    intent then stays open, on its way back.
+    """
+    with scene.world.journal.step("undo", change.intent.before):
+        return _undone(scene, ring, change, observed, proxies, failed, f"{scene.spec.name}: {cause}")
+
+
+def _undone(
+    scene: Scene,
+    ring: Ring,
+    change: Change,
+    observed: VirtualProxy,
+    proxies: Sequence[ProxyService],
+    failed: Sequence[Check],
+    cause: str,
+) -> Undone:
+    before = change.intent.before
+    scene.world.tell(f"putting {named(before)} back")
+    try:
+        ring = _way_back(scene, ring)
+        if observed.fingerprint != before:
+            observed = put(scene, ring, observed.id, start=change.intent.after, goal=before, text=_text(change))
+        back = _back_in_place(scene, change, observed, proxies)
+    except NotFound:
+        raise UndoFailed(
+            f"{cause}; and there is nothing to put the old certificate back on: the virtual proxy "
+            f"{scene.spec.prefix!r} was deleted meanwhile",
+            hint=f"create it again with the key that its consumers have: rotator create-proxy {scene.spec.name}",
+        ).with_checks(failed) from None
+    except RotatorError as error:
+        raise UndoFailed(
+            f"{cause}; and putting the old certificate back failed: {error.message}", hint=_by_hand(scene)
+        ).with_checks(failed) from None
+    if change.old is not None and not verification.all_passed(back):
+        told = verification.worst_of(back) or "it is linked to no proxy"
+        raise UndoFailed(
+            f"{cause}; the old certificate is back, but its key does not log in everywhere: {told}",
+            hint=_by_hand(scene),
+        ).with_checks((*failed, *back))
+    try:
+        scene.world.keystore.save(stages.undone(ring, scene.world.clock.now()))
+    except KeyStoreError as error:
+        scene.world.tell(f"the keyring could not note that: {error.message}; the next run sees it")
+    return Undone(
+        f"{cause}; undone: the certificate that was there is back" + (", and its key logs in" if back else ""),
+        hint="look at the proxies named (rotator doctor), then rotate again" if failed else None,
+    ).with_checks((*failed, *back))
+
+
+def _text(change: Change) -> str:
+    if change.old_text is None:
+        raise KeyNotFound("the certificate that was there before is not in the keyring any more")
+    return change.old_text
+
+
+def _way_back(scene: Scene, ring: Ring) -> Ring:
+    """From here on the way leads back, after a crash too. A keyring that cannot note it does not keep users out."""
+    try:
+        return scene.world.keystore.save(stages.undoing(ring))
+    except KeyStoreError as error:
+        scene.world.tell(f"the keyring could not note the undo: {error.message}")
+        return ring
+
+
+def _back_in_place(
+    scene: Scene, change: Change, observed: VirtualProxy, proxies: Sequence[ProxyService]
+) -> tuple[Check, ...]:
+    """Test logins with the key that was put back; none where its private key is not ours, as under `--replace-key`."""
+    if change.old is None:
+        return ()
+    return scene.tests.accepted(verification.CURRENT, change.old, observed, proxies, scene.spec.rotation.settle_timeout)
+
+
+def _by_hand(scene: Scene) -> str:
+    return (
+        f"by hand: `rotator status` names the key on the server; `rotator keys export {scene.spec.name}` prints the "
+        f"certificate that belongs there: in the QMC under Virtual proxies > {scene.spec.description} > "
+        "Authentication > JWT certificate paste it and Apply (this ends the sessions), then run rotator verify "
+        + scene.spec.name
+    )

@@ -1,0 +1,174 @@
+"""What a run finds at its start: every case of server, keyring and journal, each with its decision."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from values import NOW, key, observed, ring
+
+from rotator.errors import Drift, Refused
+from rotator.model import Fingerprint, Intent, IntentKind, Memory, Ring, Stage
+from rotator.planning.drift import problem
+from rotator.planning.recovery import Evidence, Finding, Found, Step, Way, assess
+
+
+CURRENT, PENDING, PREVIOUS, STRANGER = (Fingerprint(letter * 64) for letter in "abpx")
+SETTLED = ring(key("a"), key("p", Stage.PREVIOUS), key("r", Stage.RETIRED))
+OPEN = replace(
+    ring(key("a"), key("b", Stage.PENDING), key("p", Stage.PREVIOUS)),
+    intent=Intent("i", IntentKind.ROTATE, NOW, CURRENT, None, PENDING),
+)
+assert OPEN.intent is not None
+UNDOING = replace(OPEN, intent=replace(OPEN.intent, undoing=True))
+
+SERVER = {"pending": PENDING, "current": CURRENT, "previous": PREVIOUS, "stranger": STRANGER, "nothing": None}
+KEYRING = {
+    "both": {CURRENT, PENDING, PREVIOUS},
+    "the new one": {PENDING, PREVIOUS},
+    "the old one": {CURRENT, PREVIOUS},
+    "none": set[Fingerprint](),
+}
+
+TEST, SET, UNDO, ALIGN, LOST, UNKNOWN, RESTORE, DONE, LATER = (
+    "test it and finish",
+    "set it again, test, finish",
+    "put the old one back",
+    "make it current",
+    "lost",
+    "unknown",
+    "put the certificate back",
+    "settled",
+    "ask later",
+)
+ANSWERS = {
+    TEST: Found(Finding.UNFINISHED, Way.CONCLUDE, Step.TEST),
+    SET: Found(Finding.UNFINISHED, Way.CONCLUDE, Step.SET),
+    UNDO: Found(Finding.UNFINISHED, Way.CONCLUDE, Step.UNDO),
+    ALIGN: Found(Finding.OVERTAKEN, Way.ALIGN),
+    LOST: Found(Finding.LOST_KEY, Way.PERSON),
+    UNKNOWN: Found(Finding.UNKNOWN_KEY, Way.PERSON),
+    RESTORE: Found(Finding.NO_CERTIFICATE, Way.RESTORE),
+    DONE: Found(Finding.SETTLED, Way.NONE, Step.CREATE),
+    LATER: Found(Finding.UNASKED, Way.LATER),
+}
+
+# An open rotation from the current to the pending key, by what the server shows (rows) and the keyring gives (columns).
+WITH_AN_INTENT = {
+    #           both   the new one  the old one  none
+    "pending": (TEST, TEST, UNDO, LOST),
+    "current": (SET, SET, UNDO, LOST),
+    "previous": (ALIGN, ALIGN, ALIGN, LOST),
+    "stranger": (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
+    "nothing": (RESTORE, LOST, RESTORE, LOST),
+}
+# The same once its test has failed.
+ON_THE_WAY_BACK = {
+    "pending": (UNDO, TEST, UNDO, LOST),
+    "current": (UNDO, SET, UNDO, LOST),
+    "previous": (ALIGN, ALIGN, ALIGN, LOST),
+    "stranger": (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
+    "nothing": (RESTORE, LOST, RESTORE, LOST),
+}
+# The same where the journal knows of later changes: the keyring is an old copy, its intent one of long ago.
+IN_AN_OLD_COPY = {
+    "pending": (ALIGN, ALIGN, LOST, LOST),
+    "current": (ALIGN, LOST, ALIGN, LOST),
+    "previous": (ALIGN, ALIGN, ALIGN, LOST),
+    "stranger": (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
+    "nothing": (RESTORE, LOST, RESTORE, LOST),
+}
+
+
+def cases() -> list[object]:
+    found: list[object] = []
+    for keys, memory in product(("open", "undoing"), Memory):
+        table = IN_AN_OLD_COPY if memory is Memory.NEWER else WITH_AN_INTENT if keys == "open" else ON_THE_WAY_BACK
+        for server, keyring in product(SERVER, KEYRING):
+            answer = table[server][list(KEYRING).index(keyring)]
+            found.append(pytest.param(keys, server, keyring, memory, answer, id=f"{keys}-{server}-{keyring}-{memory}"))
+    return found
+
+
+@pytest.mark.parametrize(("keys", "server", "keyring", "memory", "answer"), cases())
+def test_a_change_under_way(keys: str, server: str, keyring: str, memory: Memory, answer: str) -> None:
+    rings = {"open": OPEN, "undoing": UNDOING}
+    evidence = Evidence(rings[keys], SERVER[server], frozenset(KEYRING[keyring]), memory)
+    assert assess(evidence) == ANSWERS[answer]
+
+
+@pytest.mark.parametrize("memory", list(Memory))
+@pytest.mark.parametrize(
+    ("keys", "shown", "held", "answer"),
+    [
+        (SETTLED, "a", "apr", DONE),
+        (SETTLED, "a", "pr", LOST),
+        (SETTLED, "p", "apr", Found(Finding.OTHER_STAGE, Way.ALIGN)),
+        (SETTLED, "r", "apr", Found(Finding.OTHER_STAGE, Way.ALIGN)),
+        (SETTLED, "p", "ar", LOST),
+        (SETTLED, "x", "apr", UNKNOWN),
+        (SETTLED, None, "apr", RESTORE),
+        (SETTLED, None, "pr", LOST),
+        (ring(), "x", "", UNKNOWN),
+        (ring(), None, "", Found(Finding.NOTHING, Way.NONE)),
+        (ring(key("b", Stage.PENDING)), "b", "b", Found(Finding.OTHER_STAGE, Way.ALIGN)),
+    ],
+)
+def test_nothing_under_way(keys: Ring, shown: str | None, held: str, answer: str | Found, memory: Memory) -> None:
+    evidence = Evidence(
+        keys, Fingerprint(shown * 64) if shown else None, frozenset(Fingerprint(letter * 64) for letter in held), memory
+    )
+    assert assess(evidence) == (ANSWERS[answer] if isinstance(answer, str) else answer)
+
+
+@pytest.mark.parametrize("keys", [SETTLED, OPEN, UNDOING, ring()])
+def test_a_server_that_gives_no_answer_is_asked_again_later(keys: Ring) -> None:
+    assert assess(Evidence(keys, None, frozenset({CURRENT, PENDING}), asked=False)) == ANSWERS[LATER]
+
+
+def test_a_first_key_goes_on_from_no_certificate_at_all() -> None:
+    first = replace(ring(key("b", Stage.PENDING)), intent=Intent("i", IntentKind.FIRST_KEY, NOW, None, None, PENDING))
+    assert assess(Evidence(first, None, frozenset({PENDING}))) == ANSWERS[SET]
+    assert assess(Evidence(first, PENDING, frozenset({PENDING}))) == ANSWERS[TEST]
+    assert assess(Evidence(first, PENDING, frozenset())) == ANSWERS[UNDO]
+
+
+def test_a_key_that_was_never_ours_is_put_back_by_its_certificate_alone() -> None:
+    replacing = replace(
+        ring(key("b", Stage.PENDING)), intent=Intent("i", IntentKind.REPLACE_KEY, NOW, STRANGER, None, PENDING, True)
+    )
+    assert assess(Evidence(replacing, PENDING, frozenset({PENDING}))) == ANSWERS[UNDO]
+    assert assess(Evidence(replacing, STRANGER, frozenset())) == ANSWERS[UNDO]
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown", "kind", "said"),
+    [
+        (SETTLED, "p", Drift, "rotator recover portal"),
+        (SETTLED, "x", Drift, "rotator adopt portal --key"),
+        (SETTLED, None, Drift, "rotator create-proxy portal"),
+        (ring(), None, Refused, "rotator create-proxy portal"),
+        (ring(), "x", Drift, "--replace-key"),
+        (OPEN, "x", Drift, "--replace-key"),
+        (OPEN, "p", Drift, "rotator recover portal"),
+    ],
+)
+def test_what_cannot_go_on_says_what_to_do(keys: Ring, shown: str | None, kind: type[Exception], said: str) -> None:
+    held = frozenset(item.fingerprint for item in keys.keys)
+    seen = observed(shown)
+    error = problem("portal", keys, seen, assess(Evidence(keys, seen.fingerprint, held)))
+    assert type(error) is kind
+    assert said in str(error.hint)
+
+
+def test_a_lost_key_is_told_by_its_fingerprint_and_with_its_way_out() -> None:
+    error = problem("portal", SETTLED, observed("a"), ANSWERS[LOST])
+    assert type(error) is Drift
+    assert CURRENT[:12] in error.message
+    assert "--replace-lost-key" in str(error.hint)
+
+
+def test_a_certificate_that_nobody_can_read_is_somebodys() -> None:
+    unreadable = observed(None, certificate="-----BEGIN CERTIFICATE----- EC")
+    error = problem("portal", ring(), unreadable, assess(Evidence(ring(), None, frozenset())))
+    assert type(error) is Drift
+    assert "unreadable" in error.message
