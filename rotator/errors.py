@@ -11,12 +11,17 @@
     |   |-- RestoredKeyring                    the keyring is an older copy than the journal knows
     |   `-- UndoFailed
     |-- NotDelivered                        5  rotated and tested; the hand-over failed
+    |-- NotTold                             5  done, but people or monitoring could not be told
+    |   |-- NoticeFailed                       a notice by one channel; it is tried again
+    |   `-- MetricsFailed                      the file for the metrics
     |-- InstallationMismatch               78  state and keyring belong to different installations
     |-- KeyStoreError                       1
     |   |-- KeyStoreUnavailable                locked, absent, timed out
     |   |-- KeyNotFound
     |   `-- KeyStoreCorrupt                    what was read back is not what was stored
+    |-- StateUnavailable                    1  the disk of the state directory is full, read-only or broken
     |-- JournalError                        1  the journal in the state directory
+    |   `-- JournalUnwritable                  its disk is full, read-only or broken
     |-- KeyMaterialError                    1  a key or certificate that cannot be used
     |-- SecretUnavailable                   1  a password or master key that a reference names
     |-- ServerError                         1  carries method, url, status
@@ -155,6 +160,20 @@ class NotDelivered(RotatorError):
     exit_status = ExitStatus.NOT_DELIVERED
 
 
+class NotTold(RotatorError):
+    """What was to be done is done; telling of it failed."""
+
+    exit_status = ExitStatus.NOT_DELIVERED
+
+
+class NoticeFailed(NotTold):
+    """A channel did not take a notice."""
+
+
+class MetricsFailed(NotTold):
+    """The metrics could not be written: what monitoring sees is out of date."""
+
+
 class InstallationMismatch(RotatorError):
     """State and keyring belong to different installations, as when the wrong account runs rotator."""
 
@@ -177,8 +196,16 @@ class KeyStoreCorrupt(KeyStoreError):
     """The keyring holds something else than what was stored."""
 
 
+class StateUnavailable(RotatorError):
+    """The disk of the state directory takes nothing: full, read-only or broken."""
+
+
 class JournalError(RotatorError):
     """The journal cannot be opened, read, or begun: damaged, written by a newer rotator, or on a full disk."""
+
+
+class JournalUnwritable(JournalError):
+    """The journal may be sound, but its disk is full, read-only or broken, or another process has it for too long."""
 
 
 class KeyMaterialError(RotatorError):

@@ -15,15 +15,30 @@ Script = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Scripted:
-    """Runs `script` for each request; `seen` are the requests' paths with their headers."""
+    """Runs `script` for each request; `seen` are the requests' paths with their headers.
 
-    def __init__(self, script: Script, folder: Path, *names: str, version: ssl.TLSVersion | None = None) -> None:
+    It shows a certificate for `names`, or `certificate`, of an authority of its own or `authority`, whose root is in the
+    file `root`. `shown` are the client certificates that it was shown, in DER.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        folder: Path,
+        *names: str,
+        version: ssl.TLSVersion | None = None,
+        authority: trustme.CA | None = None,
+        certificate: trustme.LeafCert | None = None,
+    ) -> None:
         self.seen: list[tuple[str, dict[str, str]]] = []
-        authority = trustme.CA()
+        self.shown: list[bytes] = []
+        authority = authority or trustme.CA()
         self.root = folder / "scripted-root.pem"
         authority.cert_pem.write_to_path(str(self.root))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*(names or ("localhost",))).configure_cert(context)
+        (certificate or authority.issue_cert(*(names or ("localhost",)))).configure_cert(context)
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_OPTIONAL
         if version is not None:
             with warnings.catch_warnings(action="ignore"):  # that it is old is the point
                 context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -36,6 +51,7 @@ class Scripted:
 
             def do_GET(self) -> None:
                 outer.seen.append((self.path, dict(self.headers)))
+                outer.shown += filter(None, [self.connection.getpeercert(binary_form=True)])
                 script(self)
 
             do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the standard library's names

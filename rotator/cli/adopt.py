@@ -57,14 +57,10 @@ def adopt(
         from rotator.keys import PrivateKey
 
         private = PrivateKey.from_file_bytes(_read(key))
-        results, errors = session.each(
-            [spec], lambda _: wiring.locked(spec, lambda scene: adoption.adopt(scene, private), recovering=True)
-        )
+        results, errors = wiring.each([spec], lambda scene: adoption.adopt(scene, private), recovering=True)
     else:
         confirmed = fingerprint if fingerprint is not None else typed_fingerprint(wiring.scene(spec))
-        results, errors = session.each(
-            [spec], lambda _: wiring.locked(spec, lambda scene: adoption.replace_key(scene, confirmed), recovering=True)
-        )
+        results, errors = wiring.each([spec], lambda scene: adoption.replace_key(scene, confirmed), recovering=True)
     session.finish(results, errors, as_json=as_json, show=text.with_checks)
 
 

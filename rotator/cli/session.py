@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from rotator.errors import ExitStatus, RotatorError, UsageError, worst
+from rotator.errors import ExitStatus, NotTold, RotatorError, UsageError, worst
 from rotator.model import Outcome, ProxySpec, Result
 from rotator.report import text
 
@@ -43,6 +43,10 @@ class Session:
         """Progress: for a person at a terminal, or with -v."""
         if self.verbose or sys.stderr.isatty():
             typer.echo(f"rotator: {line}", err=True)
+
+    def warn(self, line: str) -> None:
+        """What nobody may miss though the command goes on: on standard error always, as the journal of systemd keeps it."""
+        typer.echo(f"rotator: warning: {line}", err=True)
 
     def specs(self, names: Sequence[str] | None, site: str | None) -> tuple[ProxySpec, ...]:
         """The virtual proxies that are named, of one site where `site` is given; all where none is named.
@@ -87,9 +91,13 @@ class Session:
     ) -> NoReturn:
         """Print what came out, and end with the worst of the exit statuses, or with `status`."""
         if status is None:
-            statuses = [ExitStatus(result.exit_status) for result in results] + [error.exit_status for error in errors]
+            untold = [error for error in errors if isinstance(error, NotTold)]
+            statuses = [ExitStatus(result.exit_status) for result in results]
+            statuses += [error.exit_status for error in errors if error not in untold]
             unusual = [value for value in statuses if value in (ExitStatus.CONFIG, ExitStatus.USAGE)]
             status = unusual[0] if unusual and len(set(statuses)) == 1 else worst(_ranked(statuses))
+            if untold and status == ExitStatus.DONE:  # of a failure the reader must know first that it is one
+                status = ExitStatus.NOT_DELIVERED
         emit(self.command, status, results, errors, as_json=as_json, show=show)
         raise typer.Exit(status)
 

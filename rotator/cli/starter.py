@@ -1,8 +1,9 @@
 """Who or what started this run, for the journal."""
 
-import getpass
 from collections.abc import Mapping
 from pathlib import Path
+
+from rotator.accounts import current
 
 
 CGROUP = Path("/proc/self/cgroup")
@@ -11,10 +12,7 @@ CGROUP = Path("/proc/self/cgroup")
 
 def started_by(environment: Mapping[str, str]) -> str:
     """The account, who became it by sudo, and the unit that systemd started, e.g. `rotator (rotator.service)`."""
-    try:
-        account = getpass.getuser()
-    except (OSError, KeyError):
-        account = "an unnamed account"
+    account = current()
     person = environment.get("SUDO_USER")
     by = f" for {person} by sudo" if person and person != account else ""
     unit = _unit() if "INVOCATION_ID" in environment else ""

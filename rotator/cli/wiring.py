@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
 from typing import TYPE_CHECKING
@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from rotator import ports
+from rotator.cli import telling
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
-from rotator.errors import Refused, UsageError
+from rotator.errors import JournalUnwritable, Refused, RotatorError, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
 from rotator.keystore.secret_refs import read_text
-from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage
+from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage, Standing
 from rotator.ports import World
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor, JwtDoor
@@ -201,6 +202,18 @@ class Wiring:
             spec, site.auth, world, way=routes.prefix(site.jwt.url) if site.auth is Auth.JWT and site.jwt else None
         )
 
+    def each(
+        self, specs: Sequence[ProxySpec], verb: Callable[[Scene], Result], *, recovering: bool = False
+    ) -> tuple[list[Result], list[RotatorError]]:
+        """Do `verb` for each under its lock, recorded, and tell afterwards what is to be told of it."""
+        results, errors = self._session.each(specs, lambda spec: self.locked(spec, verb, recovering=recovering))
+        return results, [*errors, *telling.after_run(self._session, self, specs, results)]
+
+    def access_standings(self) -> list[Standing]:
+        """The client certificates that this run used."""
+        used = self._sites.items()
+        return [Standing(name, "", access.certificate_ends) for name, access in used if access.certificate_ends]
+
     def locked(
         self, spec: ProxySpec, verb: Callable[[Scene], Result], *, looking: bool = False, recovering: bool = False
     ) -> Result:
@@ -215,10 +228,19 @@ class Wiring:
         with lock.held(config.state, f"site {address}", session.command, self._clock.now()):
             if looking:
                 return verb(self.scene(spec))
-            with (
-                closing(Journal(config.state, self._clock.now, exchanges, session.tell)) as journal,
-                journal.run(spec.site, spec.name, session.command, started_by(os.environ)) as ending,
-            ):
+            with ExitStack() as opened:
+                try:
+                    journal = opened.enter_context(
+                        closing(Journal(config.state, self._clock.now, exchanges, session.warn))
+                    )
+                    run = journal.run(spec.site, spec.name, session.command, started_by(os.environ))
+                    ending = opened.enter_context(run)
+                except JournalUnwritable as error:
+                    if self.keyring.keystore(spec).ring().intent is None:
+                        raise
+                    # Users may be locked out by what a crash left: that comes first.
+                    session.warn(f"{error.message}: a change is under way, so it goes on; history will have a gap")
+                    return verb(self.scene(spec))
                 return ending.took(verb(self._recorded(spec, journal, recovering=recovering)))
 
     def login_url(self, spec: ProxySpec) -> str:

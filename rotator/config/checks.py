@@ -33,7 +33,9 @@ def keyring(reading: Reading, found: Mapping[str, Any]) -> None:
             reading.wrong(("keyring", key), f'belongs to backend = "sealed-file" alone, not to "{backend}"')
     master = found.get("master_key")
     if master is not None and master.kind is SecretKind.KEYRING:
-        reading.wrong(("keyring", "master_key"), 'must be "credential:NAME" or "file:PATH": it opens the keyring')
+        reading.wrong(
+            ("keyring", "master_key"), 'must be "credential:NAME", "file:PATH" or "dpapi:PATH": it opens the keyring'
+        )
 
 
 def site(

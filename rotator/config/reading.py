@@ -85,6 +85,11 @@ def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from None
+    return parse_text(source, text)
+
+
+def parse_text(source: Path, text: str) -> tuple[Reading, dict[str, Any]]:
+    """The same for a text that is to be the file at `source`. Raises ConfigError."""
     try:
         return Reading(source, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -94,6 +99,15 @@ def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
         ) from None
     except RecursionError:
         raise ConfigError(f"{source}: not TOML: nested too deeply") from None
+
+
+def place(source: Path, path: Sequence[str]) -> str:
+    """`FILE, line N`: where a key path is set, for whoever is to change it; the file alone where it is not."""
+    try:
+        line = line_of(source.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError):
+        line = None
+    return f"{source}, line {line}" if line else str(source)
 
 
 def line_of(text: str, path: Sequence[str]) -> int | None:

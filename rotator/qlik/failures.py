@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=ServerError)
 EXCERPT: Final = 200
-_SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*", re.DOTALL)
+_SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*|[A-Za-z0-9+/=_.-]{40,}", re.DOTALL)
+"""Tokens, PEM, and every long run of the characters that base64 and hex are made of."""
 _TAGS: Final = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
@@ -204,4 +205,6 @@ _NO_PREFIX = "a proxy answers so where the prefix is unknown or not linked to it
 def excerpt(text: str) -> str:
     """What a body says, in one short line: no markup, nothing unprintable, nothing that looks like a token or key."""
     plain = " ".join(_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT])).split())
-    return "".join(character if character.isprintable() else "?" for character in plain)[:EXCERPT]
+    return "".join(character if character.isprintable() and character not in "<>" else "?" for character in plain)[
+        :EXCERPT
+    ]

@@ -1,8 +1,9 @@
 """The entities of QRS as values, their types checked; unknown fields survive in the entity."""
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from rotator.errors import UnexpectedAnswer
 from rotator.keys import inspect_certificate
@@ -12,6 +13,15 @@ from rotator.qlik.transport import Answer
 
 
 T = TypeVar("T")
+MOST_VALUES: Final = 1_000_000
+"""Values in an answer: the lists of a large site have a tenth of that, and each takes up to 100 bytes of memory."""
+_LONGEST_NAME: Final = 253
+"""Characters of a host name (RFC 1035, 2.3.4); ids of Qlik have 36."""
+_PORTS: Final = range(1, 1 << 16)
+_SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
+"""Halves of characters: JSON can hold them, UTF-8 cannot."""
+_NO_NAME: Final = frozenset(" /\\@?#%<>\"'")
+"""Characters that would lead a URL elsewhere, or a reader astray."""
 
 
 def parsed(answer: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -19,6 +29,8 @@ def parsed(answer: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
     if answer.body.lstrip()[:1] == b"<":
         hint = "see that the URL is that of QRS, and the user's login: rotator doctor"
         raise failed(UnexpectedAnswer, answer, "a web page where JSON was due, perhaps a login page", hint)
+    if sum(answer.body.count(character) for character in (b",", b"[", b"{")) > MOST_VALUES:
+        raise failed(UnexpectedAnswer, answer, "an answer of too many values", "is this the right server and port?")
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -48,7 +60,7 @@ def virtual_proxy(entity: Mapping[str, Any], answer: Answer) -> VirtualProxy:
     info = inspect_certificate(certificate) if certificate else None
     whole: Mapping[str, Json] = entity
     return VirtualProxy(
-        id=_field(entity, "id", str, answer),
+        id=_name(entity, "id", answer),
         prefix=_text(entity, "prefix", answer),
         description=_text(entity, "description", answer),
         session_cookie=_text(entity, "sessionCookieHeaderName", answer),
@@ -72,12 +84,12 @@ def proxy_service(entity: Mapping[str, Any], answer: Answer) -> ProxyService:
     if not all(isinstance(item, dict) for item in linked):
         raise _shape(answer, "entities in settings.virtualProxies")
     return ProxyService(
-        id=_field(entity, "id", str, answer),
-        host=_field(node, "hostName", str, answer),
+        id=_name(entity, "id", answer),
+        host=_name(node, "hostName", answer),
         central=bool(node.get("isCentral", False)),
-        listen_port=_field(settings, "listenPort", int, answer),
-        rest_port=_field(settings, "restListenPort", int, answer),
-        virtual_proxies=frozenset(_field(item, "id", str, answer) for item in linked),
+        listen_port=_port(settings, "listenPort", answer),
+        rest_port=_port(settings, "restListenPort", answer),
+        virtual_proxies=frozenset(_name(item, "id", answer) for item in linked),
         modified=_text(entity, "modifiedDate", answer),
     )
 
@@ -85,8 +97,8 @@ def proxy_service(entity: Mapping[str, Any], answer: Answer) -> ProxyService:
 def node(entity: Mapping[str, Any], answer: Answer) -> Node:
     """A servernodeconfiguration, condensed or whole."""
     return Node(
-        id=_field(entity, "id", str, answer),
-        host=_field(entity, "hostName", str, answer),
+        id=_name(entity, "id", answer),
+        host=_name(entity, "hostName", answer),
         name=_text(entity, "name", answer),
     )
 
@@ -98,11 +110,26 @@ def _field(entity: Mapping[str, Any], name: str, kind: type[T], answer: Answer) 
     return value
 
 
+def _name(entity: Mapping[str, Any], name: str, answer: Answer) -> str:
+    """A host name or an id: it becomes part of URLs and messages."""
+    value = _field(entity, name, str, answer)
+    if not value or len(value) > _LONGEST_NAME or not value.isprintable() or _NO_NAME.intersection(value):
+        raise _shape(answer, f"{name} as a name")
+    return value
+
+
+def _port(entity: Mapping[str, Any], name: str, answer: Answer) -> int:
+    value = _field(entity, name, int, answer)
+    if value not in _PORTS:
+        raise _shape(answer, f"{name} as a port")
+    return value
+
+
 def _text(entity: Mapping[str, Any], name: str, answer: Answer) -> str:
     value = entity.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _SURROGATES.search(value):
         raise _shape(answer, f"{name} as text")
     return value
 

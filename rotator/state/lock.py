@@ -1,20 +1,24 @@
 """Mutual exclusion between command line, daemon and timer, kept by the operating system and so never left behind."""
 
-import getpass
 import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from rotator.errors import ConfigError, LockHeld
+from rotator.accounts import current
+from rotator.errors import LockHeld
+from rotator.state.directory import refused
 
 
 @contextmanager
 def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock `name` under the state directory. Raises LockHeld naming its owner, after `wait` seconds."""
+    """Hold the lock `name` under the state directory. Raises LockHeld naming its owner, after `wait` seconds.
+
+    Raises ConfigError, StateUnavailable where there can be no lock file.
+    """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - 55 ms, and some commands need no lock
 
     folder = state / "locks"
@@ -29,9 +33,7 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
             f"{name} is being worked on by {_owner(owner)}", hint="wait for it to end, then try again"
         ) from None
     except OSError as error:
-        raise ConfigError(
-            f"the lock {file} cannot be taken: {error.strerror}", hint="see that the state directory is writable"
-        ) from None
+        raise refused(f"the lock {file} cannot be taken", error) from None
     try:
         _write(owner, command, now)
         yield
@@ -40,13 +42,10 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
 
 
 def _write(owner: Path, command: str, now: datetime) -> None:
-    told = {"user": _user(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
-    try:
+    """Who holds the lock, for the message of those who wait: on a full disk nobody is named."""
+    told = {"user": current(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
+    with suppress(OSError):
         owner.write_text(json.dumps(told), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{owner} cannot be written: {error.strerror}", hint="see that the state directory has room and is writable"
-        ) from None
 
 
 def _owner(owner: Path) -> str:
@@ -55,10 +54,3 @@ def _owner(owner: Path) -> str:
         return f"rotator {told['command']} of {told['user']} (process {told['pid']}), since {told['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another rotator"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "an unnamed account"

@@ -87,14 +87,6 @@ def test_every_bad_answer_is_one_clear_error(tmp_path: Path, script: Script, kin
     assert "<" not in caught.value.message
 
 
-def test_no_redirect_is_followed(tmp_path: Path) -> None:
-    with Scripted(answering(200, b"{}"), tmp_path) as elsewhere:
-        with Scripted(answering(307, b"", Location=f"https://localhost:{elsewhere.port}/"), tmp_path) as server:
-            answer = transport(server).exchange("GET", "/x", headers={"Authorization": f"Bearer {TOKEN}"})
-        assert answer.status == 307
-        assert elsewhere.seen == []
-
-
 def test_a_dripping_answer_ends_at_the_deadline(tmp_path: Path) -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -146,22 +138,6 @@ def test_the_environment_has_no_effect(tmp_path: Path, monkeypatch: pytest.Monke
         transport(server).exchange("GET", "/", headers={"Authorization": f"Bearer {TOKEN}"})
         assert server.seen[0][1]["Authorization"] == f"Bearer {TOKEN}"
     assert not keylog.exists()
-
-
-def test_another_root_a_wrong_name_and_an_old_protocol(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    with Scripted(answering(200, b"{}"), tmp_path) as server:
-        with Scripted(answering(200, b"{}"), tmp_path / "other") as other:
-            with pytest.raises(TlsError, match="is not trusted") as caught:
-                transport(server, root=other.root).exchange("GET", "/")
-            assert "root_ca" in (caught.value.hint or "")
-        with pytest.raises(TlsError, match=r"is not for the name qlik\.example\.com") as caught:
-            transport(server, name="qlik.example.com").exchange("GET", "/")
-        assert "server_name" in (caught.value.hint or "")
-        assert server.seen == []
-    with Scripted(answering(200, b"{}"), tmp_path, version=ssl.TLSVersion.TLSv1_1) as old:
-        with pytest.raises(TlsError, match=r"TLS 1\.2|TLS that can be"):
-            transport(old).exchange("GET", "/")
 
 
 def test_a_trust_is_not_carried_over_from_one_connection_to_the_next(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sampling import record, soaking
-
 from worlds.admin import settle
 from worlds.effects import ACTS, CRASH_AFTER, CRASH_BEFORE, LATE, LOST, Stroke
 from worlds.rotators import VERBS, Ended, Rotator, adopting
@@ -285,7 +284,7 @@ class Machine(RuleBasedStateMachine):
         elif act == "lose keyring" or (act == "restore keyring" and keyrings):
             copy = keyrings[number % len(keyrings)] if act == "restore keyring" else None
             self.person = True
-            self.counts[f"{act.split()[1]}s {act.split()[0]}"] += 1
+            self.counts[f"{act.split()[1]}s {act.split(maxsplit=1)[0]}"] += 1
             self.world.lose_keyring(rotator, copy)
 
     # --- clocks
@@ -338,7 +337,7 @@ class Machine(RuleBasedStateMachine):
 def test_whatever_happens_somebody_can_log_in_and_rotations_go_on(request: pytest.FixtureRequest) -> None:
     Machine.counts.clear()
     examples = SOAKED if soaking(request.config) else EXAMPLES
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=examples,

@@ -1,61 +1,14 @@
 """No key, token or password anywhere but in the keyring, whatever runs and however it is told to talk."""
 
-import base64
-import subprocess
-import threading
-from pathlib import Path
-
 import pytest
+import sweep
 from sandbox_process import ROTATOR, Sandbox
 
 from rotator.keys import PrivateKey
 
 
-def needles(*keys: PrivateKey) -> list[bytes]:
-    """Pieces of each private key, in the forms in which one may lie about."""
-    found = []
-    for key in keys:
-        der = base64.b64decode(key.to_item())
-        middle = der[len(der) // 2 :][:48]
-        numbers = key._key.private_numbers()
-        secret = numbers.d.to_bytes((numbers.d.bit_length() + 7) // 8)[:32]
-        text = base64.b64encode(der)
-        found += [
-            middle,
-            text[len(text) // 2 :][:48],
-            middle.hex().encode(),
-            secret,
-            base64.urlsafe_b64encode(secret)[:40],
-        ]
-        found += key.to_pem().splitlines()[2:8]
-    return found
-
-
-def watched(sandbox: Sandbox, *arguments: str, stdin: str = "") -> tuple[bytes, bytes, bytes]:
-    """A run with its output, and what /proc showed of its arguments and environment meanwhile."""
-    process = subprocess.Popen(
-        (*ROTATOR, "--config", str(sandbox.config), "-v", *arguments),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    shown: list[bytes] = []
-    stop = threading.Event()
-
-    def look() -> None:
-        while not stop.is_set():
-            for name in ("cmdline", "environ"):
-                try:
-                    shown.append(Path(f"/proc/{process.pid}/{name}").read_bytes())
-                except OSError:
-                    return
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    out, err = process.communicate(stdin.encode(), timeout=120)
-    stop.set()
-    watcher.join()
-    return out, err, b"".join(set(shown))
+ASKED_FOR = ("handed-over", "taken.pem", "client", "server", "stranger")
+"""Files that hold secrets because they are meant to."""
 
 
 def test_nothing_leaks_from_any_command(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +23,14 @@ def test_nothing_leaks_from_any_command(sandbox: Sandbox, monkeypatch: pytest.Mo
     pfx = f'pfx = "{sandbox.folder}/client.pfx"\npassword = "file:{sandbox.folder}/client.pfx.password"\n'
     sandbox.configure((pair, pfx), ('consumers = "token"', f'consumers = "hook"\nhook = "{hook}"'))
 
-    said = b""
+    said: dict[str, bytes] = {}
+
+    def watched(*arguments: str, stdin: str = "") -> dict[str, bytes]:
+        command = (*ROTATOR, "--config", str(sandbox.config), "-v", *arguments)
+        seen = sweep.Watched(command, asked_for=ASKED_FOR).run(stdin.encode())
+        assert seen["/proc/PID/cmdline"]
+        return {f"{' '.join(arguments)}: {place}": content for place, content in seen.items()}
+
     taken = sandbox.folder / "taken.pem"
     commands: list[tuple[str, ...]] = [
         ("create-proxy", "--yes"),
@@ -92,27 +52,20 @@ def test_nothing_leaks_from_any_command(sandbox: Sandbox, monkeypatch: pytest.Mo
     secrets = set()
     for command in commands:
         stdin = taken.read_text() if command[-1] == "-" else ""
-        out, err, proc = watched(sandbox, *command, stdin=stdin)
-        said += out + err + proc
+        said |= watched(*command, stdin=stdin)
         if (sandbox.folder / "handed-over").exists():
             secrets.add((sandbox.folder / "handed-over").read_bytes())
-    out, err, proc = watched(sandbox, "token", "portal", "--user", r"CORP\alice")
-    token = out.strip()
-    said += err + proc
+    signed = watched("token", "portal", "--user", r"CORP\alice")
+    (asked_for,) = (place for place in signed if place.endswith("stdout"))
+    token = signed.pop(asked_for).strip()
+    said |= signed
     assert len(secrets) >= 3
     keys = [PrivateKey.from_file_bytes(secret) for secret in secrets]
 
-    everywhere = said
-    for path in sandbox.folder.rglob("*"):
-        asked_for = path.name in ("handed-over", "taken.pem") or path.name.startswith(("client", "server", "stranger"))
-        if path.is_file() and not asked_for:
-            everywhere += path.read_bytes()
-    wanted = [*needles(*keys), password, token, b"eyJ"]
-    assert [needle for needle in wanted if needle in everywhere] == []
+    said |= sweep.files(sandbox.folder, *ASKED_FOR)
+    needles = sweep.of_keys(*keys) | sweep.of_secret("password", password) | sweep.of_secret("token", token)
+    assert sweep.hits(said, needles) == []
     assert list(temporary.iterdir()) == []
-    # The search itself finds what is planted.
-    planted = everywhere + keys[0].to_pem()
-    assert any(needle in planted for needle in needles(keys[0]))
     environment = (sandbox.folder / "environment").read_text()
     assert "ROTATOR_DELIVERY_ID=" in environment
     assert "PRIVATE" not in environment

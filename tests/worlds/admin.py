@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from typing import Final
 
-from rotator.state import journal
+from rotator.state import database as journal_file
 from worlds.rotators import Ended, Rotator, adopting, replacing
 from worlds.server import HOSTS
 from worlds.world import Broken, World
@@ -83,7 +83,7 @@ def check_agreement(world: World, rotator: Rotator) -> None:
     lacking = {key.fingerprint for key in ring.keys} - rotator.keyring.fingerprints() - world.lost
     if lacking:
         raise Broken(f"the ring names keys that the keyring does not hold: {lacking}")
-    with closing(sqlite3.connect(rotator.state / journal.FILE)) as database:
+    with closing(sqlite3.connect(rotator.state / journal_file.FILE)) as database:
         noted = [number for (number,) in database.execute("SELECT number FROM generation")]
     if ring.generation not in noted:
         raise Broken(f"the journal knows the generations {noted}, the keyring {ring.generation}")

@@ -77,11 +77,7 @@ class MemoryKeyring:
     def private(self, fingerprint: str) -> rsa.RSAPrivateKey | None:
         """One of them."""
         return next(
-            (
-                loaded(text)
-                for name, text in self.items.items()
-                if KEY in name and fingerprint_of(text) == fingerprint
-            ),
+            (loaded(text) for name, text in self.items.items() if KEY in name and fingerprint_of(text) == fingerprint),
             None,
         )
 

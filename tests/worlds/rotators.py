@@ -92,7 +92,7 @@ class _Database:
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         if statement.startswith(("SELECT", "PRAGMA", "ROLLBACK")):
             return self._database.execute(statement, *values)
-        act = self._effects.strike("journal", statement.split()[0])
+        act = self._effects.strike("journal", statement.split(maxsplit=1)[0])
         if act not in (None, CRASH_AFTER):
             raise sqlite3.OperationalError("database or disk is full")
         done = self._database.execute(statement, *values)
@@ -209,7 +209,9 @@ class Rotator:
 
     def certificates(self) -> list[tuple[str, str]]:
         """Fingerprint and text of each certificate that the keyring keeps for one of its keys."""
-        texts = [base64.b64decode(text).decode() for name, text in self.keyring.items.items() if "/certificate/" in name]
+        texts = [
+            base64.b64decode(text).decode() for name, text in self.keyring.items.items() if "/certificate/" in name
+        ]
         held = self.keyring.fingerprints()
         pairs = [(fingerprint(text), text) for text in texts]
         return sorted((shown, text) for shown, text in pairs if shown in held)

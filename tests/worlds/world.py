@@ -132,7 +132,9 @@ class World:
 
     def known(self) -> set[str]:
         """The keys that somebody has, or could have but for a keyring that was lost."""
-        return set().union(*(rotator.keyring.fingerprints() for rotator in self.rotators)) | set(self.outside) | self.lost
+        return (
+            set().union(*(rotator.keyring.fingerprints() for rotator in self.rotators)) | set(self.outside) | self.lost
+        )
 
     def watch(self) -> None:
         """At every instant: the server's certificate, and each that a proxy serves, belongs to a key in the keyring."""
@@ -201,7 +203,11 @@ class World:
         if ended.exit == 3 and (shown != before or self._wrote[rotator.name]):
             raise Broken(f"{ended.command} says that nothing was changed: {ended.message}")
         if ended.exit == 0 and ended.command in ("create-proxy", "rotate --now", "recover", "rollback", "verify"):
-            if VANISH not in {act for act, *_ in ended.effects.struck} and shown != rotator.current and shown is not None:
+            if (
+                VANISH not in {act for act, *_ in ended.effects.struck}
+                and shown != rotator.current
+                and shown is not None
+            ):
                 raise Broken(f"{ended.command} is done, but the server does not show the current key")
         # A keyring that fails after the PUT, like an answer that is lost, leaves the rest to the next run.
         open_end = any(act in UNANSWERED or "keyring" in labels for act, *labels in ended.effects.struck)
@@ -231,7 +237,5 @@ def _bare(name: str, value: Any) -> Any:
 
 @lru_cache(maxsize=512)
 def _jwk(_fingerprint: str, key: rsa.RSAPrivateKey) -> jwk.RSAKey:
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return jwk.RSAKey.import_key(pem)

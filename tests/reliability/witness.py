@@ -1,0 +1,74 @@
+"""What the server itself says, asked without any code of rotator: who logs in, and what it was sent."""
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+
+import jwt
+import requests
+from sandbox_process import ROTATOR, Ended, Sandbox
+
+
+def run(sandbox: Sandbox, *arguments: str, prefix: Sequence[str] = ()) -> Ended:
+    """Run rotator beginning with `prefix`, as under a limit or in another place."""
+    command = (*prefix, *ROTATOR, "--config", str(sandbox.config), *arguments)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def held(sandbox: Sandbox, request: str, then: Callable[[], None], command: Sequence[str]) -> Ended:
+    """Run a command; while the sandbox holds back the first request that fits `request`, do `then`.
+
+    `request` is the sandbox's SERVICE[:METHOD[:PATH]][#N].
+    """
+    sandbox.fault(f"slow=1.5@{request}")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None:
+        if sandbox.control("GET", "/held"):
+            then()
+            break
+        time.sleep(0.01)
+    out, err = process.communicate(timeout=120)
+    return Ended(process.returncode, out, err)
+
+
+def current_key(sandbox: Sandbox) -> bytes:
+    """The private key that is current, exported into memory."""
+    file = sandbox.folder / "exported.pem"
+    file.unlink(missing_ok=True)
+    ended = sandbox.rotator("keys", "export", "portal", "--private", "--output", str(file))
+    assert ended.status == 0, ended.err
+    key = file.read_bytes()
+    file.unlink()
+    return key
+
+
+def logs_in(sandbox: Sandbox, key: bytes) -> bool:
+    """Whether a token signed with this key logs in on every proxy."""
+    now = int(time.time())
+    claims = {"userId": "oracle", "userDirectory": "TEST", "iat": now - 60, "nbf": now - 60, "exp": now + 300}
+    headers = {"Authorization": "Bearer " + jwt.encode(claims, key, algorithm="RS256")}
+    statuses = []
+    for proxy in sandbox.ready["proxies"]:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = str(sandbox.folder / "root.pem")
+            url = f"{proxy['url'].replace(proxy['host'], 'localhost')}/portal/qps/user"
+            statuses.append(session.get(url, headers={**headers, "Host": proxy["host"]}).status_code)
+            session.delete(url)
+    return statuses == [200] * len(statuses)
+
+
+def puts(sandbox: Sandbox) -> int:
+    """How many certificates the server was sent."""
+    return len(sandbox.requests("qrs", "PUT"))
+
+
+def assert_one_clear_error(ended: Ended, *causes: str) -> None:
+    """One error and what to do about it, with one of `causes` in it, and no traceback."""
+    said = [line for line in ended.err.splitlines() if line.startswith("rotator: error:")]
+    assert len(said) == 1, ended.err
+    assert "\nrotator: hint:" in "\n" + ended.err, ended.err
+    assert "Traceback" not in ended.err
+    assert "bug in rotator" not in ended.err
+    assert any(cause in ended.err for cause in causes), ended.err
