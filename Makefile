@@ -29,7 +29,9 @@ soak: packages $(VENV)/ready
 
 # Under a real systemd as PID 1, in namespaces: needs root.
 systemd: packages $(VENV)/ready
-	$(BIN)/python -m pytest -q tests/systemd $(PYTEST)
+	@scripts/packages systemd-creds:systemd ip:iproute2 nsenter:util-linux userdel:passwd
+	@/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || scripts/packages ensurepip:python3-venv
+	$(BIN)/python -m pytest -q -n 2 tests/systemd $(PYTEST)
 
 packages:
 	@scripts/packages
@@ -38,6 +40,7 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 rotator
 	$(BIN)/lint-imports
 
 format: $(VENV)/ready

@@ -5,12 +5,16 @@
     |-- UsageError                          2
     |-- TryLater                            3  nothing changed
     |   |-- LockHeld
+    |   |-- Stopped                          by SIGTERM, in time
     |   `-- WindowClosed
     |-- PersonNeeded                        4  drift, an undo that failed, an unknown state
     |   |-- Drift
     |   |-- RestoredKeyring                    the keyring is an older copy than the journal knows
     |   `-- UndoFailed
     |-- NotDelivered                        5  rotated and tested; the hand-over failed
+    |-- NotTold                             5  done, but people or monitoring could not be told
+    |   |-- NoticeFailed                       a notice by one channel; it is tried again
+    |   `-- MetricsFailed                      the file for the metrics
     |-- InstallationMismatch               78  state and keyring belong to different installations
     |-- KeyStoreError                       1
     |   |-- KeyStoreUnavailable                locked, absent, timed out
@@ -129,6 +133,10 @@ class LockHeld(TryLater):
     """Another rotator works on the same virtual proxy."""
 
 
+class Stopped(TryLater):
+    """This process was asked to stop before it changed anything."""
+
+
 class WindowClosed(TryLater):
     """No maintenance window is open, or too little of it is left."""
 
@@ -155,6 +163,20 @@ class NotDelivered(RotatorError):
     """The rotation is done; handing the key over failed and is tried again by the next run."""
 
     exit_status = ExitStatus.NOT_DELIVERED
+
+
+class NotTold(RotatorError):
+    """What was to be done is done; telling of it failed."""
+
+    exit_status = ExitStatus.NOT_DELIVERED
+
+
+class NoticeFailed(NotTold):
+    """A channel did not take a notice."""
+
+
+class MetricsFailed(NotTold):
+    """The metrics could not be written: what monitoring sees is out of date."""
 
 
 class InstallationMismatch(RotatorError):

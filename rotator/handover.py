@@ -1,23 +1,13 @@
 """The hand-over of a new private key to a configured executable, through a pipe and nothing else."""
 
-import os
-import re
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
+from rotator import executables
 from rotator.errors import NotDelivered
 from rotator.keys import PrivateKey
 from rotator.model import KeyVersion, short
-
-
-HOOK_TIMEOUT: Final = 60.0
-"""Seconds a hook may take."""
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
-_LONG_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
-_EXCERPT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +37,10 @@ class Hook:
             "NOT_AFTER": f"{version.not_after:%Y-%m-%dT%H:%M:%SZ}",
             **details,
         }
-        environment = {variable: os.environ[variable] for variable in _INHERITED if variable in os.environ}
-        environment |= {f"ROTATOR_{variable}": value for variable, value in told.items()}
         try:
-            ended = subprocess.run(
-                [self.executable],
-                input=key.to_pem(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=environment,
-                timeout=HOOK_TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            cause = f"did not end within {HOOK_TIMEOUT:.0f} s and was stopped"
-        except OSError as error:
-            cause = f"could not be started: {error.strerror}"
-        else:
-            if ended.returncode == 0:
-                return
-            cause = f"ended with status {ended.returncode}{_said(ended.stderr)}"
-        raise NotDelivered(
-            f"{name}: the key {short(version.fingerprint)} is current, but the hook {self.executable} {cause}",
-            hint=f"the hook is run again by the next run: mend it, then run rotator rotate {name}",
-        ) from None
-
-
-def _said(stderr: bytes) -> str:
-    """The last line the hook wrote, with everything taken out that could be a piece of the key it was given."""
-    lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    if not lines:
-        return ""
-    printable = "".join(character if character.isprintable() else " " for character in lines[-1])
-    return f": {_LONG_RUN.sub('…', printable)[:_EXCERPT]}"
+            executables.run([self.executable], told, key.to_pem())
+        except executables.Failed as failed:
+            raise NotDelivered(
+                f"{name}: the key {short(version.fingerprint)} is current, but the hook {self.executable} {failed}",
+                hint=f"the hook is run again by the next run: mend it, then run rotator rotate {name}",
+            ) from None

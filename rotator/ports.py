@@ -176,6 +176,9 @@ class Journal(Protocol):
     def effect(self, name: str, detail: str = "") -> AbstractContextManager[None]:
         """One change of the keyring or the server."""
 
+    def cut(self, sessions: int) -> None:
+        """The change that follows ends so many sessions."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from rotator import intents, rotation, verification
 from rotator.adoption import replace_key
-from rotator.errors import Refused, Undone, VerificationFailed
+from rotator.errors import Drift, Refused, Undone, VerificationFailed
 from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
@@ -42,6 +42,9 @@ def _recovered(scene: Scene) -> Result:
         found = assess(Evidence(ring, None, frozenset(), asked=False))
         error.hint = f"nothing was changed; {found.way}: rotator recover {scene.spec.name}. {_from_keyring(ring)}"
         raise
+    except (Drift, Refused):
+        _accept_uncontested(scene)
+        raise
     virtual_proxy = observed.virtual_proxy
     found = rotation.found(scene, ring, virtual_proxy)
     scene.world.tell(f"found: {found.finding}; {found.way}")
@@ -50,6 +53,7 @@ def _recovered(scene: Scene) -> Result:
     if found.way is Way.ALIGN:
         return _aligned(scene, observed, found.finding)
     if found.way in (Way.RESTORE, Way.PERSON):
+        _accept_uncontested(scene)
         raise problem(scene.spec.name, ring, virtual_proxy, found)
     ring = remember(scene, ring, virtual_proxy)
     if found.finding is Finding.NOTHING:
@@ -63,6 +67,14 @@ def _recovered(scene: Scene) -> Result:
         raise verification.failed(scene.spec.name, checks)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
     return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks), proxy_id=virtual_proxy.id)
+
+
+def _accept_uncontested(scene: Scene) -> None:
+    """Where nobody can log in, nothing contradicts an older copy of the keyring: create-proxy then goes on from it."""
+    repository = scene.world.repository
+    there = repository.find(scene.spec.prefix)
+    if there is None or not there.certificate.strip() or not rotation.linked(repository.proxies(), there):
+        scene.world.keystore.accept()
 
 
 def _from_keyring(ring: Ring) -> str:

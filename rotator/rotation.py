@@ -156,7 +156,7 @@ def _looked(scene: Scene, ring: Ring) -> Observed:
     if not proxies:
         raise Refused(
             f"{name}: the virtual proxy {prefix!r} is linked to no proxy, so nobody can log in through it",
-            hint=f"link it: rotator create-proxy {name}",
+            hint=f"link it: rotator create-proxy {name}; or in the QMC, where it serves a key that is not rotator's",
         )
     return Observed(ring, virtual_proxy, proxies)
 
@@ -288,8 +288,14 @@ def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
 def ask(scene: Scene, proxies: tuple[ProxyService, ...]) -> None:
     """Raise TryLater where the person at the terminal does not want the change, Refused where it must not be made."""
     scene.check_way()
-    if proxies and not scene.world.consent(cuts(scene, proxies)):
+    if not proxies:
+        return
+    counted = cuts(scene, proxies)
+    if not scene.world.consent(counted):
         raise TryLater(f"{scene.spec.name}: not confirmed; nothing was changed")
+    known = [cut.sessions for cut in counted if cut.sessions is not None]
+    if known:
+        scene.world.journal.cut(sum(known))
 
 
 def _begin(scene: Scene, observed: Observed, verdict: Due, options: Options) -> Result:

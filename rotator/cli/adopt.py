@@ -52,18 +52,15 @@ def adopt(
     if fingerprint is not None and not replace_key:
         raise UsageError("--fingerprint belongs to --replace-key", hint="see rotator adopt --help")
     wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
+    # What is taken in is proven by a login, or confirmed by a person: an older or empty keyring does not stop it.
     if key is not None:
         from rotator.keys import PrivateKey
 
         private = PrivateKey.from_file_bytes(_read(key))
-        results, errors = session.each(
-            [spec], lambda _: wiring.locked(spec, lambda scene: adoption.adopt(scene, private))
-        )
+        results, errors = wiring.each([spec], lambda scene: adoption.adopt(scene, private), recovering=True)
     else:
         confirmed = fingerprint if fingerprint is not None else typed_fingerprint(wiring.scene(spec))
-        results, errors = session.each(
-            [spec], lambda _: wiring.locked(spec, lambda scene: adoption.replace_key(scene, confirmed))
-        )
+        results, errors = wiring.each([spec], lambda scene: adoption.replace_key(scene, confirmed), recovering=True)
     session.finish(results, errors, as_json=as_json, show=text.with_checks)
 
 

@@ -1,5 +1,6 @@
 """The commands, the options before them, and the one place where errors become exit statuses."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,17 @@ import typer
 
 from rotator.cli.adopt import adopt
 from rotator.cli.create_proxy import create_proxy
+from rotator.cli.daemon import daemon
 from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
 from rotator.cli.due import due
 from rotator.cli.history import history
+from rotator.cli.init import init
+from rotator.cli.install_task import install_task
+from rotator.cli.install_units import install_units
 from rotator.cli.keys import keys
+from rotator.cli.master_key import master_key
+from rotator.cli.notify import notify
 from rotator.cli.recover import recover
 from rotator.cli.release import release
 from rotator.cli.rollback import rollback
@@ -27,6 +34,7 @@ from rotator.cli.sandbox import epilog as sandbox_help
 from rotator.cli.sandbox import sandbox
 from rotator.cli.session import Session, emit, log_to_stderr
 from rotator.cli.status import status
+from rotator.cli.telling import after_death
 from rotator.cli.token import token
 from rotator.cli.verify import verify
 from rotator.errors import ExitStatus, PersonNeeded, RotatorError, UsageError
@@ -35,6 +43,9 @@ from rotator.errors import ExitStatus, PersonNeeded, RotatorError, UsageError
 DUE_ERROR = 255
 """The status with which `due` tells systemd's ExecCondition= of every error; 1 to 254 would mean: skip."""
 INTERRUPTED = 130
+
+_started: list[Session] = []
+"""The command that this process runs, for the case that it dies early."""
 
 app = typer.Typer(
     name="rotator",
@@ -46,9 +57,11 @@ app = typer.Typer(
 )
 
 for command, name, said in (
+    (init, "init", "Write a first configuration."),
     (create_proxy, "create-proxy", "Create or repair virtual proxies."),
     (adopt, "adopt", "Take over a virtual proxy in use."),
     (rotate, "rotate", "Replace the signing key."),
+    (daemon, "daemon", "Run the schedule in one process."),
     (due, "due", "Tell by the exit status what is due."),
     (verify, "verify", "Test logins on every proxy."),
     (status, "status", "Show how things are now."),
@@ -57,11 +70,15 @@ for command, name, said in (
     (recover, "recover", "Finish or undo what a crash left."),
     (token, "token", "Sign a short-lived token."),
     (release, "release", "Stop managing a virtual proxy."),
+    (notify, "notify", "Deliver the notices that wait, or a test."),
     (doctor, "doctor", "Try everything that has to work."),
+    (install_units, "install-units", "Put the systemd units in place."),
+    (install_task, "install-task", "Write a scheduled task for Windows."),
     (sandbox, "sandbox", "Run a stand-in for Qlik Sense."),
     (demo, "demo", "Tell the whole story in a minute."),
 ):
     app.command(name, short_help=said, epilog=sandbox_help() if name == "sandbox" else None)(command)
+keys.command("master-key")(master_key)
 app.add_typer(keys, name="keys")
 
 
@@ -72,6 +89,9 @@ def options(
         Path | None, typer.Option("--config", metavar="FILE", help="The configuration file (or $ROTATOR_CONFIG).")
     ] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every step on standard error.")] = False,
+    config_from_stdin: Annotated[
+        bool, typer.Option("--config-from-stdin", hidden=True, help="FILE as the daemon has read it.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", help="The version.")] = False,
 ) -> None:
     """Take the options before the command."""
@@ -84,12 +104,17 @@ def options(
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(ExitStatus.USAGE)
     context.obj = Session(command=context.invoked_subcommand or "", config_path=config, verbose=verbose)
+    if config_from_stdin:
+        context.obj.config_text = sys.stdin.buffer.read().decode()
+    _started.append(context.obj)
     if verbose:
         log_to_stderr()
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line to its exit status. Every error ends here, as lines on standard error and in the JSON."""
+    _started.clear()
+    _printable()
     try:
         # Outside standalone mode typer returns the status of typer.Exit and raises the rest.
         returned = app(list(arguments), prog_name="rotator", standalone_mode=False)
@@ -106,6 +131,14 @@ def run(arguments: Sequence[str]) -> int:
         usage = _usage(error)
         return _fail(arguments, usage or _bug(error, arguments))
     return returned if isinstance(returned, int) else ExitStatus.DONE
+
+
+def _printable() -> None:
+    """Never fail over a character: on Windows output that goes to a file or pipe has a code page of 256 of them."""
+    if sys.platform == "win32":
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
 
 
 def _usage(error: Exception) -> UsageError | None:
@@ -135,7 +168,8 @@ def _bug(error: Exception, arguments: Sequence[str]) -> PersonNeeded:
 def _fail(arguments: Sequence[str], error: RotatorError) -> int:
     command = _command(arguments)
     status = _status(arguments, error.exit_status)
-    emit(command, status, (), (error,), as_json="--json" in arguments)
+    untold = after_death(_started[-1], error) if _started else []
+    emit(command, status, (), (error, *untold), as_json="--json" in arguments)
     return status
 
 

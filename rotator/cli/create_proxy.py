@@ -30,10 +30,13 @@ def create_proxy(
 
     session: Session = context.obj
     wiring = Wiring(session, consent=True if yes else None if sys.stdin.isatty() else False)
-    results, errors = session.each(
-        session.specs(names, site),
-        lambda spec: wiring.locked(spec, lambda scene: verb(scene, plan_only=plan), looking=plan),
-    )
+    specs = session.specs(names, site)
+    if plan:
+        results, errors = session.each(
+            specs, lambda spec: wiring.locked(spec, lambda scene: verb(scene, plan_only=True), looking=True)
+        )
+    else:
+        results, errors = wiring.each(specs, verb)
     session.finish(results, errors, as_json=as_json, show=_shown)
 
 

@@ -36,6 +36,7 @@ def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> "Iterator[Findi
     from rotator import diagnosis
     from rotator.cli.wiring import Wiring
     from rotator.diagnosis import Finding, Health
+    from rotator.keystore.backends import unfinished
 
     config = session.config
     yield Finding("configuration", "", Health.OK, str(config.source))
@@ -46,6 +47,9 @@ def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> "Iterator[Findi
         yield Finding("keyring", "", Health.FAILED, error.message, error.hint)
         return
     yield diagnosis.keyring(store, config.keyring.backend)
+    left = unfinished(config.keyring, store)
+    if left:
+        yield Finding("master-key", "", Health.WARNING, *left.split(": ", 1))
     usable = set()
     for name in dict.fromkeys(spec.site for spec in specs):
         try:

@@ -19,19 +19,26 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
     the server too.
     """
     from rotator.cli.keyring import Keyring
-    from rotator.planning.due import DueReason
+    from rotator.planning.due import Due, DueReason
     from rotator.planning.due import due as decide
 
     session: Session = context.obj
     keyring = Keyring(session.config)
 
     def verdict(spec: ProxySpec) -> Result:
+        now = datetime.now(UTC)
         ring = keyring.keystore(spec).ring()
-        found = decide(spec, ring, datetime.now(UTC))
+        found = decide(spec, ring, now)
         if found.reason is DueReason.NO_WINDOW:
             from rotator.rotation import no_window
 
             raise no_window(spec)
+        if not found.due and found.reason is not DueReason.NO_KEY and session.config.notify.wanted:
+            from rotator.cli.telling import notice_due
+
+            waits = notice_due(session.config, spec, now)
+            if waits is not None:
+                found = Due(due=True, reason=DueReason.NOTICE, message=waits, at=now)
         at = f"{found.at:%Y-%m-%dT%H:%M:%SZ}" if found.at else None
         return Result(
             site=spec.site,

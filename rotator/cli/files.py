@@ -1,21 +1,27 @@
 """New files that a command is asked to write."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from rotator.errors import UsageError
+from rotator.ownership import guard
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a private key to a file that did not exist, for its owner alone. Raises UsageError."""
-    write_new(path, data, mode=0o600)
+    """Write a secret to a file that did not exist, for its owner alone from the first instant. Raises UsageError."""
+    _write(path, data, lambda: guard().make_file(path))
 
 
 def write_new(path: Path, data: bytes, *, mode: int) -> None:
     """Write a file that did not exist, whole and synced. Raises UsageError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    _write(path, data, lambda: os.open(path, flags, mode))
+
+
+def _write(path: Path, data: bytes, opened: Callable[[], int]) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), mode)
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(opened(), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -23,22 +23,24 @@ def history(
 
     From the journal in the state directory. With -v every change of keyring and server too.
     """
+    from rotator.cli.whole_keyring import KEYRING
     from rotator.report import story
     from rotator.state.journal import read
 
     session: Session = context.obj
-    specs = session.specs(names, site)
-    runs = read(session.config.state, [(spec.site, spec.name) for spec in specs], limit)
+    about = [(spec.site, spec.name) for spec in session.specs(names, site)]
+    runs = read(session.config.state, about if names else [*about, KEYRING], limit)
+    if any((run.site, run.name) == KEYRING for run in runs):
+        about.append(KEYRING)
     if as_json:
         results = [
             Result(
-                spec.site,
-                spec.name,
+                *pair,
                 Outcome.SHOWN,
                 "History",
-                extra={"runs": [story.row(run) for run in runs if (run.site, run.name) == (spec.site, spec.name)]},
+                extra={"runs": [story.row(run) for run in runs if (run.site, run.name) == pair]},
             )
-            for spec in specs
+            for pair in about
         ]
         session.finish(results, as_json=True)
     told = [line for run in runs for line in story.lines(run, effects=session.verbose)]

@@ -5,8 +5,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import typer
+
+from rotator.config import place
+from rotator.errors import ConfigError
 from rotator.keystore import registry
-from rotator.keystore.backends import open_store
+from rotator.keystore.backends import open_store, told, unfinished
 from rotator.keystore.key_items import KeyItems
 from rotator.model import Config, ProxySpec, Site
 from rotator.state import directory, lock
@@ -29,15 +33,17 @@ class Keyring:
 
     @cached_property
     def store(self) -> "SecretStore":
-        """The configured keyring."""
-        return open_store(self._config.keyring, os.environ)
+        """The configured keyring. What a person has yet to do about it is said."""
+        store = open_store(self._config.keyring, os.environ)
+        left = unfinished(self._config.keyring, store)
+        if left:
+            typer.echo(f"rotator: {left}", err=True)
+        return store
 
     @cached_property
     def _registry(self) -> "Registry":
         """Whose keyring it is. State directory and keyring must belong together; either may be new."""
-        found = registry.read(self.store)
-        state = self._config.state
-        agreed = directory.agreed(directory.installation(state), found.installation if found else None, state)
+        found, agreed = belonging(self._config, self.store)
         return found or registry.Registry(agreed or registry.new_installation())
 
     def keystore(self, spec: ProxySpec) -> KeyItems:
@@ -68,3 +74,17 @@ class Keyring:
         site = self._config.sites[spec.site]
         entry = found.find(site.name, site.qrs)
         return KeyItems(self.store, entry.id if entry else site.name, spec.prefix)
+
+
+def belonging(config: Config, store: "SecretStore", *, moved_too: bool = False) -> "tuple[Registry | None, str | None]":
+    """Whose keyring it is, and the installation id that it and the state directory have.
+
+    Raises InstallationMismatch, and ConfigError for a keyring whose keys were moved elsewhere, unless `moved_too`.
+    """
+    found, state = registry.read(store), config.state
+    if found is not None and found.moved is not None and not moved_too:
+        raise ConfigError(
+            f"the keys were moved from the keyring {told(config.keyring)} to {found.moved}",
+            hint=f"name that keyring: {place(config.source, ('keyring', 'backend'))}",
+        )
+    return found, directory.agreed(directory.installation(state), found.installation if found else None, state)

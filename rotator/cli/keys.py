@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rotator.cli.keys_migrate import migrate
+from rotator.cli.keys_rekey import rekey
+from rotator.cli.keys_store_secret import store_secret
 from rotator.cli.options import AsJson, Name, Names, SiteName
 from rotator.cli.session import Session
 from rotator.errors import KeyNotFound, UsageError
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
 
 HEAD = ("name", "stage", "fingerprint", "bits", "created", "since", "certificate ends")
 
-keys = typer.Typer(no_args_is_help=True, help="The keys in the keyring: list, export and prune them.")
+keys = typer.Typer(no_args_is_help=True, help="The keys in the keyring: list, export, prune, move and reseal them.")
+keys.command("migrate")(migrate)
+keys.command("rekey")(rekey)
+keys.command("store-secret")(store_secret)
 
 
 @keys.command("list")
@@ -82,9 +88,7 @@ def prune(
     session: Session = context.obj
     session.command = "keys prune"
     wiring = Wiring(session)
-    results, errors = session.each(
-        session.specs(names, site), lambda spec: wiring.locked(spec, lambda scene: verb(scene, keep))
-    )
+    results, errors = wiring.each(session.specs(names, site), lambda scene: verb(scene, keep))
     session.finish(results, errors, as_json=as_json)
 
 

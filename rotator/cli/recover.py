@@ -56,5 +56,5 @@ def recover(
     def recovered(scene: "Scene") -> "Result":
         return verb(scene, lost)
 
-    results, errors = session.each(specs, lambda spec: wiring.locked(spec, recovered, recovering=True))
+    results, errors = wiring.each(specs, recovered, recovering=True)
     session.finish(results, errors, as_json=as_json, show=text.with_checks)

@@ -33,7 +33,7 @@ def release(
     if private_to is None and not yes and sys.stdin.isatty() and not _sure(name):
         raise TryLater(f"{name}: not confirmed; nothing was deleted")
     take_along = None if private_to is None else lambda key: write_private(private_to, key.to_pem())
-    results, errors = session.each([spec], lambda _: wiring.locked(spec, lambda scene: verb(scene, take_along)))
+    results, errors = wiring.each([spec], lambda scene: verb(scene, take_along))
     session.finish(results, errors, as_json=as_json)
 
 

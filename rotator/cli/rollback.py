@@ -22,5 +22,5 @@ def rollback(
 
     session: Session = context.obj
     wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
-    results, errors = session.each([session.one(name, site)], lambda spec: wiring.locked(spec, verb))
+    results, errors = wiring.each([session.one(name, site)], verb)
     session.finish(results, errors, as_json=as_json, show=text.with_checks)

@@ -44,9 +44,12 @@ def rotate(
     if now:
         wiring.expect_key(specs[0].rotation.key_bits)
     options = Options(now=now or prepare, dry_run=dry_run, prepare=prepare, ignore_window=ignore_window)
-    results, errors = session.each(
-        specs, lambda spec: wiring.locked(spec, lambda scene: verb(scene, options), looking=dry_run)
-    )
+    if dry_run:
+        results, errors = session.each(
+            specs, lambda spec: wiring.locked(spec, lambda scene: verb(scene, options), looking=True)
+        )
+    else:
+        results, errors = wiring.each(specs, lambda scene: verb(scene, options))
     session.finish(results, errors, as_json=as_json, show=text.with_checks)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from rotator.errors import ExitStatus, RotatorError, UsageError, worst
+from rotator.errors import ExitStatus, NotTold, RotatorError, UsageError, worst
 from rotator.model import Outcome, ProxySpec, Result
 from rotator.report import text
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """What the options before the command said, and the command's name."""
+    """What the options before the command said, and the command's name. `config_text` stands for what is in the file."""
 
     command: str
     config_path: Path | None = None
     verbose: bool = False
+    config_text: str | None = field(default=None, repr=False)
     _config: "Config | None" = field(default=None, repr=False)
 
     @property
@@ -34,9 +35,11 @@ class Session:
         if self._config is None:
             import os
 
-            from rotator.config import find, load
+            from rotator.config import find, load, load_text
 
-            self._config = load(find(self.config_path, os.environ), os.environ)
+            source = find(self.config_path, os.environ)
+            text = self.config_text
+            self._config = load(source, os.environ) if text is None else load_text(text, source, os.environ)
         return self._config
 
     def tell(self, line: str) -> None:
@@ -91,9 +94,13 @@ class Session:
     ) -> NoReturn:
         """Print what came out, and end with the worst of the exit statuses, or with `status`."""
         if status is None:
-            statuses = [ExitStatus(result.exit_status) for result in results] + [error.exit_status for error in errors]
+            untold = [error for error in errors if isinstance(error, NotTold)]
+            statuses = [ExitStatus(result.exit_status) for result in results]
+            statuses += [error.exit_status for error in errors if error not in untold]
             unusual = [value for value in statuses if value in (ExitStatus.CONFIG, ExitStatus.USAGE)]
             status = unusual[0] if unusual and len(set(statuses)) == 1 else worst(_ranked(statuses))
+            if untold and status == ExitStatus.DONE:  # of a failure the reader must know first that it is one
+                status = ExitStatus.NOT_DELIVERED
         emit(self.command, status, results, errors, as_json=as_json, show=show)
         raise typer.Exit(status)
 

@@ -13,12 +13,15 @@ HEAD = ("name", "site", "prefix", "key", "age of key", "certificate ends", "link
 
 def status(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
     """Show the virtual proxies as the server and the keyring have them now."""
+    from rotator.cli.telling import after_look
     from rotator.cli.wiring import Wiring
     from rotator.inspection import status as verb
 
     session: Session = context.obj
     wiring = Wiring(session)
-    results, errors = session.each(session.specs(names, site), lambda spec: verb(wiring.scene(spec)))
+    specs = session.specs(names, site)
+    results, errors = session.each(specs, lambda spec: verb(wiring.scene(spec)))
+    errors += after_look(session, wiring, specs)
     if not as_json:
         rows = [_row(result) for result in results if result.outcome is not Outcome.FAILED]
         if rows:

@@ -15,7 +15,7 @@ def verify(context: typer.Context, names: Names = None, site: SiteName = None, a
 
     session: Session = context.obj
     wiring = Wiring(session)
-    results, errors = session.each(session.specs(names, site), lambda spec: wiring.locked(spec, verb))
+    results, errors = wiring.each(session.specs(names, site), verb)
     session.finish(results, errors, as_json=as_json, show=_shown)
 
 

@@ -1,8 +1,10 @@
 """TOML to values: the only reader of the configuration file."""
 
-from rotator.config.load import load
-from rotator.config.location import find
+from rotator.config.channels import telling
+from rotator.config.load import load, load_keyring, load_text
+from rotator.config.location import destination, find
+from rotator.config.reading import contents, place
 from rotator.config.values import seconds as duration
 
 
-__all__ = ["duration", "find", "load"]
+__all__ = ["contents", "destination", "duration", "find", "load", "load_keyring", "load_text", "place", "telling"]

@@ -33,7 +33,9 @@ def keyring(reading: Reading, found: Mapping[str, Any]) -> None:
             reading.wrong(("keyring", key), f'belongs to backend = "sealed-file" alone, not to "{backend}"')
     master = found.get("master_key")
     if master is not None and master.kind is SecretKind.KEYRING:
-        reading.wrong(("keyring", "master_key"), 'must be "credential:NAME" or "file:PATH": it opens the keyring')
+        reading.wrong(
+            ("keyring", "master_key"), 'must be "credential:NAME", "file:PATH" or "dpapi:PATH": it opens the keyring'
+        )
 
 
 def site(
@@ -118,6 +120,9 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
             f'= {days} is too short: with every = "{told(every)}" it must be at least '
             f"{(every + CERTIFICATE_MARGIN).days}",
         )
+    jitter = found.get("jitter")
+    if every and jitter and jitter > every:
+        reading.wrong((*path, "jitter"), f'must not be longer than every = "{told(every)}"')
     windows = found.get("window")
     for window in windows if isinstance(windows, tuple) else ():
         if settle and _length(window) < 2 * settle:

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rotator.config import checks, tables
+from rotator.config import channels, checks, tables
 from rotator.config.location import default_state
-from rotator.config.reading import Reading, parse
+from rotator.config.reading import Reading, parse, parse_text
 from rotator.config.values import Wrong, url
 from rotator.errors import ConfigError
 from rotator.model import (
@@ -28,21 +28,44 @@ from rotator.model import (
 
 def load(source: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in `source`. Raises ConfigError carrying every problem found, each with its place."""
-    reading, document = parse(source.absolute())
-    reading.read(document, {}, (), "keyring", "state", "site", "proxy")
+    return _loaded(*parse(source.absolute()), environ)
+
+
+def load_text(text: str, source: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in a text that is to be the file `source`. Raises ConfigError, as `load` does."""
+    return _loaded(*parse_text(source.absolute(), text), environ)
+
+
+def _loaded(reading: Reading, document: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
+    reading.read(document, {}, (), "keyring", "state", "notify", "metrics", "site", "proxy")
     keyring = _keyring(reading, document)
     state = _state(reading, document, environ)
+    notify = channels.notify(reading, document)
+    textfile = channels.metrics(reading, document)
     sites = _named(reading, document, "site", _site)
     proxies = _named(reading, document, "proxy", _proxy)
     checks.across(reading, proxies, declared=frozenset(_tables(document.get("site"))))
     if reading.problems or keyring is None or state is None:
-        count = len(reading.problems)
-        raise ConfigError(
-            f"{source}: {count} {'mistake' if count == 1 else 'mistakes'}",
-            hint="nothing was done; every key is explained in config/rotator.example.toml",
-            problems=tuple(reading.problems),
-        )
-    return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies))
+        raise _mistaken(reading)
+    return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies), notify, textfile)
+
+
+def load_keyring(source: Path) -> KeyringSettings:
+    """The `[keyring]` of a file, whatever else is in it. Raises ConfigError."""
+    reading, document = parse(source.absolute())
+    keyring = _keyring(reading, document)
+    if reading.problems or keyring is None:
+        raise _mistaken(reading)
+    return keyring
+
+
+def _mistaken(reading: Reading) -> ConfigError:
+    count = len(reading.problems)
+    return ConfigError(
+        f"{reading.source}: {count} {'mistake' if count == 1 else 'mistakes'}",
+        hint="nothing was done; every key is explained in config/rotator.example.toml",
+        problems=tuple(reading.problems),
+    )
 
 
 def _tables(value: object) -> dict[str, Any]:
@@ -115,7 +138,7 @@ def _probe(reading: Reading, given: Mapping[str, Any], path: tuple[str, ...]) ->
         here = (*path, host)
         if isinstance(value, str):
             try:
-                routes[host.lower()] = _short(url(value, reading.base))
+                routes[host.lower()] = probe_of(url(value, reading.base))
             except Wrong as wrong:
                 reading.wrong(here, str(wrong))
         elif isinstance(value, dict):
@@ -129,7 +152,8 @@ def _probe(reading: Reading, given: Mapping[str, Any], path: tuple[str, ...]) ->
     return routes
 
 
-def _short(address: str) -> ProbeRoute:
+def probe_of(address: str) -> ProbeRoute:
+    """The short form of `[site.NAME.probe]`: a URL whose host is connected to and checked."""
     from urllib.parse import urlsplit  # noqa: PLC0415 - for those who use the short form
 
     parts = urlsplit(address)

@@ -1,57 +1,96 @@
-"""Where the configuration file and the state are, when nobody says."""
+r"""Where the configuration file and the state are, when nobody says.
 
+On Windows that is one folder of the machine, `%ProgramData%\rotator`, and none of the user's: an administrator at a
+prompt and the scheduled task of a service account must not look in different places.
+"""
+
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Final
 
 from rotator.errors import ConfigError
+from rotator.ownership import Use, guard
 
 
 VARIABLE: Final = "ROTATOR_CONFIG"
 FILE: Final = "rotator.toml"
 
 
-def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
-    """The configuration file: `--config`, `$ROTATOR_CONFIG`, `/etc/rotator/rotator.toml`, the user's folder.
+def find(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.platform) -> Path:
+    """The configuration file: `--config`, `$ROTATOR_CONFIG`, the machine's folder, the user's folder.
 
     Raises ConfigError naming every place that was looked at.
     """
     if explicit is not None:
-        return explicit
+        return _guarded(explicit, environ, platform)
     if environ.get(VARIABLE):
-        return Path(environ[VARIABLE])
-    places = [folder / FILE for folder in _folders(environ)]
+        return _guarded(Path(environ[VARIABLE]), environ, platform)
+    places = [folder / FILE for folder in _folders(environ, platform)]
     found = next((place for place in places if place.is_file()), None)
     if found is not None:
-        return found
+        return _guarded(found, environ, platform)
     raise ConfigError(
         "there is no configuration file; looked for " + ", ".join(str(place) for place in places),
         hint=f"name it with --config FILE or ${VARIABLE}; to try rotator without a Qlik Sense: rotator demo",
     )
 
 
-def _folders(environ: Mapping[str, str]) -> list[Path]:
-    if sys.platform == "win32":
-        return [Path(environ.get("PROGRAMDATA", r"C:\ProgramData")) / "rotator", _home(environ, "APPDATA") / "rotator"]
-    if sys.platform == "darwin":
+def destination(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.platform) -> Path:
+    """Where a first configuration belongs: `--config`, `$ROTATOR_CONFIG`, else the first folder that may be written to."""
+    if explicit is not None or environ.get(VARIABLE):
+        return explicit or Path(environ[VARIABLE])
+    folders = _folders(environ, platform)
+    return next((folder for folder in folders if _writable(folder)), folders[-1]) / FILE
+
+
+def _writable(folder: Path) -> bool:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return os.access(there, os.W_OK)
+
+
+def _folders(environ: Mapping[str, str], platform: str) -> list[Path]:
+    if platform == "win32":
+        return [program_data(environ)]
+    if platform == "darwin":
         return [Path("/etc/rotator"), Path.home() / "Library/Application Support/rotator"]
     configured = environ.get("XDG_CONFIG_HOME")
     return [Path("/etc/rotator"), (Path(configured) if configured else Path.home() / ".config") / "rotator"]
 
 
-def default_state(environ: Mapping[str, str]) -> Path:
-    """The state directory: `$STATE_DIRECTORY` (systemd gives the first of several), else the user's state folder."""
+def program_data(environ: Mapping[str, str]) -> Path:
+    """The machine's folder of rotator on Windows."""
+    return Path(environ.get("PROGRAMDATA") or r"C:\ProgramData") / "rotator"
+
+
+def _guarded(file: Path, environ: Mapping[str, str], platform: str) -> Path:
+    r"""The file. Raises ConfigError for one in `%ProgramData%\rotator` that others can change.
+
+    Every user may make folders in `%ProgramData%`, and would own them: a configuration planted there before rotator is
+    installed would have its hook run by the service account. /etc belongs to root.
+    """
+    folder = program_data(environ)
+    if platform != "win32" or folder not in file.absolute().parents:
+        return file
+    for place in (folder, file):
+        fault = guard().fault(place, Use.GUARDED)
+        if fault is not None and place.exists():
+            raise ConfigError(f"the configuration is not safe: {fault.message}", hint=fault.hint)
+    return file
+
+
+def default_state(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
+    r"""The state directory: `$STATE_DIRECTORY` (systemd gives the first of several), else the user's state folder.
+
+    On Windows `%ProgramData%\rotator\state`, for every account.
+    """
+    if platform == "win32":
+        return program_data(environ) / "state"
     given = environ.get("STATE_DIRECTORY", "").split(":")[0]
     if given and PurePath(given).is_absolute():
         return Path(given)
-    if sys.platform == "win32":
-        return Path(environ.get("PROGRAMDATA", r"C:\ProgramData")) / "rotator"
-    if sys.platform == "darwin":
+    if platform == "darwin":
         return Path.home() / "Library/Application Support/rotator"
     configured = environ.get("XDG_STATE_HOME")
     return (Path(configured) if configured else Path.home() / ".local/state") / "rotator"
-
-
-def _home(environ: Mapping[str, str], variable: str) -> Path:
-    return Path(environ[variable]) if environ.get(variable) else Path.home()

@@ -75,8 +75,13 @@ class Reading:
 
 def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
     """The file's text and its TOML. Raises ConfigError for a file that cannot be read or is not TOML."""
+    return parse_text(source, contents(source))
+
+
+def contents(source: Path) -> str:
+    """The text of the file. Raises ConfigError for one that cannot be read."""
     try:
-        text = source.read_bytes().decode("utf-8")
+        return source.read_bytes().decode("utf-8")
     except IsADirectoryError:
         raise ConfigError(f"{source} is a folder", hint=f"name the file: --config {source / 'rotator.toml'}") from None
     except OSError as error:
@@ -85,6 +90,10 @@ def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from None
+
+
+def parse_text(source: Path, text: str) -> tuple[Reading, dict[str, Any]]:
+    """The same for a text that is to be the file at `source`. Raises ConfigError."""
     try:
         return Reading(source, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -94,6 +103,15 @@ def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
         ) from None
     except RecursionError:
         raise ConfigError(f"{source}: not TOML: nested too deeply") from None
+
+
+def place(source: Path, path: Sequence[str]) -> str:
+    """`FILE, line N`: where a key path is set, for whoever is to change it; the file alone where it is not."""
+    try:
+        line = line_of(source.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError):
+        line = None
+    return f"{source}, line {line}" if line else str(source)
 
 
 def line_of(text: str, path: Sequence[str]) -> int | None:

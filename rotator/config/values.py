@@ -167,16 +167,16 @@ def user(value: object, base: Path) -> User:
 
 
 def secret(value: object, base: Path) -> SecretRef:
-    """`credential:NAME`, `keyring:NAME` or `file:PATH`."""
+    """`credential:NAME`, `keyring:NAME`, `file:PATH` or `dpapi:PATH`."""
     given = text(value, base)
     word, colon, name = given.partition(":")
     if not colon or word not in [kind.value for kind in SecretKind] or not name:
         raise Wrong(
-            'must say where the secret is: "credential:NAME", "keyring:NAME" or "file:PATH"; secrets never stand in this file'
+            'must say where the secret is: "credential:NAME", "keyring:NAME", "file:PATH" or "dpapi:PATH"; secrets never stand in this file'
         )
     reference = SecretRef(SecretKind(word), name)
-    if reference.kind is SecretKind.FILE:
-        return SecretRef(SecretKind.FILE, str(path(name, base)))
+    if reference.kind in (SecretKind.FILE, SecretKind.DPAPI):
+        return SecretRef(reference.kind, str(path(name, base)))
     if "/" in name:
         raise Wrong(f'must be a plain name after "{word}:", not {shown(name)}')
     return reference

@@ -1,23 +1,29 @@
 """The keyring that the configuration names, opened."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from rotator.errors import KeyStoreError
-from rotator.model import KeyringBackend, KeyringSettings
+from rotator.errors import KeyStoreError, Refused, SecretUnavailable
+from rotator.model import KeyringBackend, KeyringSettings, SecretRef
 from rotator.ports import SecretStore
+
+
+if TYPE_CHECKING:
+    from rotator.keystore.sealed_file import SealedFiles
+
+
+def told(settings: KeyringSettings) -> str:
+    """Which keyring it is, in a few words."""
+    return f"{settings.backend} in {settings.path}" if settings.path else str(settings.backend)
 
 
 def open_store(settings: KeyringSettings, environ: Mapping[str, str]) -> SecretStore:
     """The configured keyring. Raises KeyStoreError, SecretUnavailable, InstallationMismatch."""
     match settings.backend:
         case KeyringBackend.SEALED_FILE:
-            from rotator.keystore.sealed_file import SealedFiles, master_key  # noqa: PLC0415 - only the one in use
-            from rotator.keystore.secret_refs import read  # noqa: PLC0415
-
-            if settings.path is None or settings.master_key is None:
+            if settings.master_key is None:
                 raise KeyStoreError("sealed-file needs `path` and `master_key` in [keyring]")
-            key = master_key(read(settings.master_key, environ), str(settings.master_key))
-            return SealedFiles(settings.path, key)
+            return _sealed_files(settings, settings.master_key, environ)
         case KeyringBackend.WINDOWS:
             from rotator.keystore.os_keyring import OsKeyring  # noqa: PLC0415
             from rotator.keystore.split import Split  # noqa: PLC0415
@@ -27,3 +33,47 @@ def open_store(settings: KeyringSettings, environ: Mapping[str, str]) -> SecretS
             from rotator.keystore.os_keyring import OsKeyring  # noqa: PLC0415
 
             return OsKeyring(settings.backend)
+
+
+def _sealed_files(settings: KeyringSettings, master: SecretRef, environ: Mapping[str, str]) -> "SealedFiles":
+    from rotator.keystore.sealed_file import SealedFiles  # noqa: PLC0415 - only the backend in use
+
+    if settings.path is None:
+        raise KeyStoreError("sealed-file needs `path` and `master_key` in [keyring]")
+    return SealedFiles(settings.path, read_master_key(master, environ))
+
+
+def read_master_key(master: SecretRef, environ: Mapping[str, str]) -> bytes:
+    """The 32 bytes that a reference names. Raises SecretUnavailable, KeyStoreError."""
+    from rotator.keystore.sealing import master_key  # noqa: PLC0415 - as above
+    from rotator.keystore.secret_refs import read  # noqa: PLC0415 - as above
+
+    return master_key(read(master, environ), str(master))
+
+
+def open_for_rekey(settings: KeyringSettings, new: SecretRef, environ: Mapping[str, str]) -> "SealedFiles":
+    """The sealed-file keyring by its configured master key, or by `new` where an earlier change got so far already.
+
+    Raises Refused for another backend; KeyStoreError, SecretUnavailable where neither key opens it.
+    """
+    if settings.backend is not KeyringBackend.SEALED_FILE or settings.master_key is None:
+        raise Refused(
+            f"the keyring {settings.backend} has no master key of rotator's",
+            hint="only sealed-file has one; to move the keys to another keyring: rotator keys migrate --to FILE",
+        )
+    try:
+        return _sealed_files(settings, settings.master_key, environ)
+    except (KeyStoreError, SecretUnavailable) as error:
+        try:
+            return _sealed_files(settings, new, environ)
+        except (KeyStoreError, SecretUnavailable):
+            raise error from None
+
+
+def unfinished(settings: KeyringSettings, store: SecretStore) -> str | None:
+    """What has to be done about a change of the master key that was cut short, None where there is none."""
+    if settings.backend is not KeyringBackend.SEALED_FILE:
+        return None
+    from rotator.keystore.sealed_file import UNFINISHED, SealedFiles  # noqa: PLC0415 - as above
+
+    return UNFINISHED if isinstance(store, SealedFiles) and store.unfinished else None

@@ -27,6 +27,10 @@ class KeyItems:
         self.base = f"{site_id}/{prefix}"
         self._index = f"{self.base}/index"
 
+    def reopened(self) -> "KeyItems":
+        """The same keys through a new connection."""
+        return KeyItems(self._store.reopened(), *self.base.split("/", 1))
+
     def ring(self) -> Ring:
         """The stages as they are now; an empty ring of generation 0 where there is none."""
         text = self._store.get(self._index)
@@ -50,8 +54,12 @@ class KeyItems:
         if self._store.get(name) is not None:
             raise KeyStoreCorrupt(f"the item {name} is there already; keys are never overwritten")
         self._write(name, key.to_item())
-        message = version.item.encode("ascii")
-        if not key.verify(self._read(self._store.reopened(), version).sign(message), message):
+        self.reopened().prove(version)
+
+    def prove(self, version: KeyVersion) -> None:
+        """See by a signature that a private key can be used. Raises KeyNotFound, KeyStoreCorrupt."""
+        key, message = self.key(version), version.item.encode("ascii")
+        if not key.verify(key.sign(message), message):
             raise KeyStoreCorrupt(f"the key {short(version.fingerprint)} read back from the keyring does not sign")
 
     def key(self, version: KeyVersion) -> "PrivateKey":
@@ -92,17 +100,17 @@ class KeyItems:
         if version.certificate not in named | {before}:
             self._store.delete(self._certificate_name(version.certificate))
 
-    def clear(self) -> None:
-        """Delete every key, every certificate and the ring, the ring last: cut short, it is done again."""
-        ring = self.ring()
+    def names(self, ring: Ring) -> tuple[str, ...]:
+        """The items of `ring`: its keys, the certificates, and the index last."""
         texts = {key.certificate for key in ring.keys}
         if ring.intent is not None and ring.intent.before_certificate is not None:
             texts.add(ring.intent.before_certificate)
-        for key in ring.keys:
-            self._store.delete(self._key_name(key))
-        for text in texts:
-            self._store.delete(self._certificate_name(text))
-        self._store.delete(self._index)
+        return (*map(self._key_name, ring.keys), *map(self._certificate_name, sorted(texts)), self._index)
+
+    def clear(self) -> None:
+        """Delete every key, every certificate and the ring, the ring last: cut short, it is done again."""
+        for name in self.names(self.ring()):
+            self._store.delete(name)
 
     def memory(self) -> Memory:
         """Without a journal there is nothing to compare with."""

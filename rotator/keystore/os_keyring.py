@@ -20,8 +20,8 @@ ALLOWED: Final = {
 """The qualified class that each backend must be. The library's own choice, its configuration file and
 PYTHON_KEYRING_BACKEND play no part; null, plaintext and chainer backends cannot come in."""
 _HINTS: Final = {
-    KeyringBackend.SECRET_SERVICE: "a Secret Service must run on the session bus and be unlocked; on a server without a "
-    'session use backend = "sealed-file"',
+    KeyringBackend.SECRET_SERVICE: "a Secret Service must run on the session bus and be unlocked; on a server "
+    'without a session: rotator install-units --keyring secret-service, or backend = "sealed-file"',
     KeyringBackend.WINDOWS: "the Credential Manager belongs to the account that runs rotator, on Windows alone",
     KeyringBackend.MACOS: "the keychain belongs to the account that runs rotator, on macOS alone",
 }

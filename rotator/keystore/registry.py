@@ -31,10 +31,11 @@ class SiteEntry:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Whose keyring it is, and its sites."""
+    """Whose keyring it is, and its sites; `moved` names the keyring that its keys were moved to."""
 
     installation: str
     sites: tuple[SiteEntry, ...] = ()
+    moved: str | None = None
 
     def find(self, name: str, qrs: str) -> SiteEntry | None:
         """The site of this name, else the one at this address."""
@@ -64,7 +65,8 @@ def read(store: SecretStore) -> Registry | None:
         if document["v"] > _VERSION:
             raise KeyStoreError("the keyring was written by a newer rotator", hint="upgrade rotator on this machine")
         sites = tuple(SiteEntry(str(site["id"]), str(site["name"]), str(site["qrs"])) for site in document["sites"])
-        return Registry(str(document["installation"]), sites)
+        moved = document.get("moved")
+        return Registry(str(document["installation"]), sites, None if moved is None else str(moved))
     except (ValueError, TypeError, KeyError):
         raise KeyStoreCorrupt(f"the item {ITEM} in the keyring is damaged", hint="restore it from a backup") from None
 
@@ -72,7 +74,10 @@ def read(store: SecretStore) -> Registry | None:
 def write(store: SecretStore, registry: Registry) -> None:
     """Store the registry, read back and compared."""
     sites = [{"id": site.id, "name": site.name, "qrs": site.qrs} for site in registry.sites]
-    text = json.dumps({"v": _VERSION, "installation": registry.installation, "sites": sites}, separators=(",", ":"))
+    told = {"v": _VERSION, "installation": registry.installation, "sites": sites}
+    if registry.moved is not None:
+        told["moved"] = registry.moved
+    text = json.dumps(told, separators=(",", ":"))
     store.set(ITEM, text)
     if store.reopened().get(ITEM) != text:
         raise KeyStoreCorrupt(f"the keyring does not give back the item {ITEM} as it was stored", hint="rotator doctor")

@@ -1,220 +1,230 @@
 """sealed-file: a keyring for servers without a session bus. One AES-256-GCM file per item, under one master key.
 
-Layout of an item: magic, salt, nonce, sealed text. The subkey of each file is HKDF-SHA256 (RFC 5869) of the master key
-with the file's random salt, so that no nonce is ever used twice under one key. The associated data are format, store
-id, service and item, each with its length before it: a file that is moved, renamed or taken from another store does
-not open.
+`store.json` is the header: the id of the store, its epoch, and a check that opens with the master key. Each item is a
+file of the header's epoch, sealed as `sealing` tells. The master key is changed in three writes of the header:
+
+1. `following`: the new key opens the store too. Every item is then sealed anew beside the old one, as a file of the next
+   epoch, which nobody reads yet, and read back.
+2. The flip: the epoch counts on. From here on the new key opens everything, and the old one nothing.
+3. `sweeping` ends: the files of the epoch before are deleted.
+
+Killed before the flip, everything is as it was, and both keys open it; killed after it, the new key opens everything. In
+both cases the next `rotator keys rekey` goes on, and every command says so. An item is believed only if the header is
+still of the epoch that was opened, so that a process with the old key notices, and never reads what is out of date.
 """
 
 import base64
-import binascii
-import errno
 import hashlib
-import json
-import os
 import secrets
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from rotator.errors import KeyStoreCorrupt, KeyStoreError, KeyStoreUnavailable
-from rotator.keystore.ownership import check_private, make_private
+from rotator.durable import sync_place
+from rotator.errors import KeyStoreCorrupt, KeyStoreError
+from rotator.keystore import sealing
+from rotator.keystore.private_folder import PrivateFolder
+from rotator.keystore.sealing import Header, master_key
 
 
-MASTER_KEY_BYTES: Final = 32
-LOCK_WAIT: Final = 10.0
-"""Seconds to wait for another process that writes."""
-_FORMAT: Final = b"rotator-sealed-1"
-_MAGIC: Final = _FORMAT + b"\n"
-_SALT_BYTES: Final = 32
-_NONCE_BYTES: Final = 12
-_STORE: Final = "store.json"
+__all__ = ["UNFINISHED", "SealedFiles", "master_key"]
+
+UNFINISHED: Final = "the change of the master key is not finished: run rotator keys rekey again, with the same new key"
+_HEADER: Final = "store.json"
 _SUFFIX: Final = ".sealed"
-_TEMPORARY: Final = ".new"
-_CHECK_ITEM: Final = ""
-_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if sys.platform != "win32" else (errno.ENOSPC, errno.EFBIG)
 
 
-def master_key(data: bytes, source: str) -> bytes:
-    """The 32 bytes of a master key, raw or as base64 with or without line end. Raises KeyStoreError naming `source`."""
-    if len(data) == MASTER_KEY_BYTES:
-        return data
-    try:
-        decoded = base64.b64decode(data.strip(), validate=True)
-    except binascii.Error:
-        decoded = b""
-    if len(decoded) == MASTER_KEY_BYTES:
-        return decoded
-    raise KeyStoreError(
-        f"the master key in {source} is neither {MASTER_KEY_BYTES} bytes nor their base64",
-        hint="make one: head -c 32 /dev/urandom | base64",
-    )
+class Rekeyed(NamedTuple):
+    """How many items are sealed under the new master key, and whether anything had to be done for it."""
+
+    items: int
+    changed: bool
 
 
 class SealedFiles:
     """A folder of sealed items, for one account alone. Reading takes no lock: a file is whole or it is not there."""
 
     def __init__(self, folder: Path, key: bytes, service: str = "rotator") -> None:
-        self._folder = folder
-        self._key = key
+        self._given = key
         self._service = service
-        make_private(folder)
-        check_private(folder)
-        self._id = self._opened()
+        self._folder = PrivateFolder(folder)
+        self._header = self._opened()
+        self._key = self._key_of(self._header)
 
     def __repr__(self) -> str:
-        return f"<SealedFiles {self._folder}>"
+        return f"<SealedFiles {self._folder.path}>"
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a change of the master key was cut short."""
+        return self._header.following is not None or self._header.sweeping
 
     def reopened(self) -> "SealedFiles":
         """The same folder, read anew."""
-        return SealedFiles(self._folder, self._key, self._service)
+        return SealedFiles(self._folder.path, self._given, self._service)
 
     def get(self, name: str) -> str | None:
-        """The text of an item, None where there is none. Raises KeyStoreCorrupt, KeyStoreUnavailable."""
-        data = self._read(self._path(name))
-        return None if data is None else self._unsealed(data, name).decode("utf-8")
+        """The text of an item, None where there is none. Raises KeyStoreError, KeyStoreCorrupt, KeyStoreUnavailable."""
+        file = self._file(name)
+        data = self._folder.read(file)
+        self._check_epoch()
+        return None if data is None else self._unsealed(data, file, name).decode("utf-8")
 
     def set(self, name: str, text: str) -> None:
-        """Store an item durably: all of it or nothing. Raises KeyStoreUnavailable."""
-        with self._locked():
-            self._write(self._path(name), self._sealed(text.encode("utf-8"), name))
+        """Store an item durably: all of it or nothing. Raises KeyStoreError, KeyStoreUnavailable."""
+        with self._folder.locked():
+            self._in_newest_form()
+            self._folder.write(self._file(name), self._sealed(text.encode("utf-8"), self._file(name), self._key))
 
     def delete(self, name: str) -> None:
         """Remove an item, if it is there."""
-        with self._locked(), _mapped(self._folder):
-            self._path(name).unlink(missing_ok=True)
-            self._sync_folder()
+        with self._folder.locked():
+            self._check_epoch()
+            self._folder.remove([self._file(name)])
 
-    def _opened(self) -> str:
-        """The id of the store, made at its first use; its sealed check tells a wrong master key from a damaged item."""
-        path = self._folder / _STORE
-        if self._read(path) is None:
-            with self._locked():
-                if self._read(path) is None:
-                    self._id = secrets.token_hex(16)
-                    sealed = base64.b64encode(self._sealed(b"", _CHECK_ITEM)).decode("ascii")
-                    header = {"format": 1, "id": self._id, "check": sealed}
-                    self._write(path, json.dumps(header).encode("ascii"))
+    def rekey(self, new: bytes, names: Iterable[str] = ()) -> Rekeyed:
+        """Make `new` the master key; what an earlier change left is finished with it.
+
+        `names` are those of items that may be sealed in format 1, which cannot be opened without its name. Where there
+        is such an item whose name is not among them, KeyStoreError is raised before anything is written.
+        """
+        known = {self._stem(name): name for name in names}
+        with self._folder.locked():
+            header = self._in_newest_form()
+            changed = header.key(new) != new or header.following is not None or header.sweeping
+            if header.key(new) != new:
+                self._follow(header, new, known)
+                header = header.flipped(new)
+                self._save(header)
+            self._sweep(header)
+        self._given, self._header, self._key = new, self._stored(), new
+        return Rekeyed(len(self._of_epoch(header.epoch)), changed)
+
+    def _follow(self, header: Header, new: bytes, known: dict[str, str]) -> None:
+        """Every item as a file of the next epoch too, sealed under `new` and read back."""
+        texts = {file: self._folder.read(file) or b"" for file in self._of_epoch(header.epoch)}
+        opened = {}
+        for file, data in texts.items():
+            stem = file.partition(".")[0]
+            if sealing.form_of(data) == 1 and stem not in known:
+                raise KeyStoreError(
+                    f"{self._folder.path / file} was written by an earlier rotator and is named by nothing in the "
+                    "configuration, so that it cannot be sealed anew",
+                    hint="it is of a virtual proxy that has no table any more, or was left by a run that was killed: put "
+                    "its [proxy.NAME] back, or move the file to another folder",
+                )
+            opened[stem] = self._unsealed(data, file, known.get(stem, stem))
+        self._save(header.with_following(self._key, new))
+        self._folder.remove(self._of_epoch(header.epoch + 1))
+        for stem, data in opened.items():
+            file = _named(stem, header.epoch + 1)
+            self._folder.write(file, self._sealed(data, file, new))
+            if sealing.unseal(new, self._folder.read(file) or b"", header.id, "item", stem) != data:
+                raise KeyStoreCorrupt(
+                    f"{self._folder.path / file} does not give back what was written to it",
+                    hint="nothing was lost, and the old master key opens everything; see the file system, then try again",
+                )
+
+    def _sweep(self, header: Header) -> None:
+        """Delete what is of no use any more: files of other epochs, and what writes that were killed left."""
+        kept = {*self._of_epoch(header.epoch), _HEADER, "lock"}
+        self._folder.remove(name for name in self._folder.names() if _SUFFIX in name and name not in kept)
+        if header.following is not None or header.sweeping:
+            self._save(Header(header.id, header.check, header.epoch))
+
+    def _opened(self) -> Header:
+        """The header, made at the first use of the folder. Raises KeyStoreCorrupt."""
+        if self._folder.read(_HEADER) is None:
+            with self._folder.locked():
+                if self._folder.read(_HEADER) is None:
+                    self._check_empty()
+                    sync_place(self._folder.path)
+                    self._save(Header.new(secrets.token_hex(16), self._given))
+        return self._stored()
+
+    def _check_empty(self) -> None:
+        if any(name.endswith(_SUFFIX) for name in self._folder.names()):
+            raise KeyStoreCorrupt(
+                f"{self._folder.path / _HEADER} is gone: the items beside it cannot be opened without it",
+                hint="restore it from a backup",
+            )
+
+    def _stored(self) -> Header:
+        path = self._folder.path / _HEADER
         try:
-            header = json.loads(self._read(path) or b"")
-            self._id, version = str(header["id"]), int(header["format"])
-            check = base64.b64decode(header["check"])
-        except (ValueError, TypeError, KeyError):
+            return Header.decoded(self._folder.read(_HEADER) or b"", str(path))
+        except ValueError:
             raise KeyStoreCorrupt(
                 f"{path} is damaged: the items beside it cannot be opened without it", hint="restore it from a backup"
             ) from None
-        if version != 1:
-            raise KeyStoreError(f"{path} was written by a newer rotator (format {version})", hint="upgrade rotator")
-        try:
-            self._unsealed(check, _CHECK_ITEM)
-        except KeyStoreCorrupt:
+
+    def _save(self, header: Header) -> None:
+        self._folder.write(_HEADER, header.encoded())
+
+    def _key_of(self, header: Header) -> bytes:
+        """The key that the items are sealed under. Raises KeyStoreError where the given one does not lead to it."""
+        key = header.key(self._given)
+        if key is not None:
+            return key
+        raise KeyStoreError(
+            f"the master key does not open the keyring in {self._folder.path}",
+            hint="its master key was changed by rotator keys rekey: name the new one, master_key in [keyring]"
+            if header.epoch
+            else "give it the master key it was made with: see master_key in [keyring]",
+        )
+
+    def _in_newest_form(self) -> Header:
+        """The header, so written that an older rotator does not take what is going to be written for damaged."""
+        header = self._check_epoch()
+        if header.form != sealing.NEWEST:
+            header = Header.new(header.id, self._key, header.epoch)
+            self._save(header)
+        return header
+
+    def _check_epoch(self) -> Header:
+        """The header as it is now. Raises KeyStoreError where the master key was changed since this store was opened."""
+        header = self._stored()
+        if (header.id, header.epoch) != (self._header.id, self._header.epoch):
             raise KeyStoreError(
-                f"the master key does not open the keyring in {self._folder}",
-                hint="give it the master key it was made with: see master_key in [keyring]",
-            ) from None
-        return self._id
+                f"the master key of the keyring in {self._folder.path} was changed meanwhile",
+                hint="name the new one, master_key in [keyring], and run it again",
+            )
+        return header
 
-    def _path(self, name: str) -> Path:
-        """A file name that any file system takes and that tells nothing."""
+    def _stem(self, name: str) -> str:
+        """The beginning of a file's name: any file system takes it, and it tells nothing."""
         digest = hashlib.sha256(f"{self._service}\0{name}".encode()).digest()
-        return self._folder / (base64.b32encode(digest).decode("ascii").rstrip("=").lower() + _SUFFIX)
+        return base64.b32encode(digest).decode("ascii").rstrip("=").lower()
 
-    def _associated(self, name: str) -> bytes:
-        # The check is the store's, whatever service it is opened for.
-        service = "" if name == _CHECK_ITEM else f"service {self._service}"
-        parts = (_FORMAT, self._id.encode(), service.encode(), name.encode())
-        return b"".join(len(part).to_bytes(8) + part for part in parts)
+    def _file(self, name: str) -> str:
+        return _named(self._stem(name), self._header.epoch)
 
-    def _subkey(self, salt: bytes) -> AESGCM:
-        return AESGCM(HKDF(hashes.SHA256(), MASTER_KEY_BYTES, salt, _FORMAT).derive(self._key))
+    def _of_epoch(self, epoch: int) -> list[str]:
+        return [name for name in self._folder.names() if _epoch(name) == epoch]
 
-    def _sealed(self, data: bytes, name: str) -> bytes:
-        salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
-        return _MAGIC + salt + nonce + self._subkey(salt).encrypt(nonce, data, self._associated(name))
+    def _sealed(self, data: bytes, file: str, key: bytes) -> bytes:
+        return sealing.seal(key, data, self._header.id, "item", file.partition(".")[0])
 
-    def _unsealed(self, data: bytes, name: str) -> bytes:
-        start = len(_MAGIC)
-        salt, nonce = data[start : start + _SALT_BYTES], data[start + _SALT_BYTES : start + _SALT_BYTES + _NONCE_BYTES]
-        sealed = data[start + _SALT_BYTES + _NONCE_BYTES :]
-        try:
-            return self._subkey(salt).decrypt(nonce, sealed, self._associated(name))
-        except (InvalidTag, ValueError):
+    def _unsealed(self, data: bytes, file: str, name: str) -> bytes:
+        if sealing.form_of(data) == 1:
+            text = sealing.unseal(self._key, data, self._header.id, f"service {self._service}", name, form=1)
+        else:
+            text = sealing.unseal(self._key, data, self._header.id, "item", file.partition(".")[0])
+        if text is None:
             raise KeyStoreCorrupt(
-                f"the item {name} in {self._folder} is damaged or does not belong there",
-                hint=f"restore {self._path(name).name} from a backup of this folder",
-            ) from None
-
-    def _read(self, path: Path) -> bytes | None:
-        with _mapped(self._folder):
-            try:
-                descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-            except FileNotFoundError:
-                return None
-            with os.fdopen(descriptor, "rb") as file:
-                return file.read()
-
-    def _write(self, path: Path, data: bytes) -> None:
-        """Temporary file, sync, rename, sync of the folder: after a power cut the item is the old one or the new one."""
-        temporary = path.with_name(path.name + _TEMPORARY)
-        with _mapped(self._folder):
-            try:
-                temporary.unlink(missing_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-                with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(path)
-                self._sync_folder()
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
-
-    def _sync_folder(self) -> None:
-        if os.name != "posix":
-            return
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - 55 ms, and reading needs no lock
-
-        with _mapped(self._folder):
-            lock = FileLock(self._folder / "lock", timeout=LOCK_WAIT, mode=0o600)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise KeyStoreUnavailable(
-                    f"another process has been writing to {self._folder} for {LOCK_WAIT:.0f} s", hint="try again"
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+                f"the item {name} in {self._folder.path} is damaged or does not belong there",
+                hint=f"restore {file} from a backup of this folder",
+            )
+        return text
 
 
-@contextmanager
-def _mapped(folder: Path) -> Iterator[None]:
-    """What the file system refuses, as ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise KeyStoreUnavailable(
-                f"no space is left for the keyring in {folder}", hint="nothing was overwritten; make room and try again"
-            ) from None
-        raise KeyStoreUnavailable(
-            f"the keyring in {folder} cannot be used: {error.strerror}",
-            hint="see that the folder is writable for this account and its file system not read-only",
-        ) from None
+def _named(stem: str, epoch: int) -> str:
+    return f"{stem}.{epoch}{_SUFFIX}" if epoch else stem + _SUFFIX
+
+
+def _epoch(file: str) -> int | None:
+    """The epoch of an item's file, None where it is none."""
+    if not file.endswith(_SUFFIX):
+        return None
+    _, _, number = file.removesuffix(_SUFFIX).partition(".")
+    return int(number) if number.isdigit() else None if number else 0

@@ -1,4 +1,4 @@
-"""Secrets that the configuration refers to: `credential:NAME`, `file:PATH`, `keyring:NAME`."""
+"""Secrets that the configuration refers to: `credential:NAME`, `file:PATH`, `keyring:NAME`, `dpapi:PATH`."""
 
 import os
 import stat
@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rotator import invocation
 from rotator.errors import SecretUnavailable
 from rotator.model import SecretKind, SecretRef
+from rotator.ownership import Use, guard
 from rotator.ports import SecretStore
 
 
 LARGEST: Final = 64 * 1024
 _VARIABLE: Final = "CREDENTIALS_DIRECTORY"
+
+
+def item(name: str) -> str:
+    """The keyring's item of `keyring:NAME`."""
+    return f"secret/{name}"
 
 
 def read(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | None = None) -> bytes:
@@ -22,12 +29,14 @@ def read(reference: SecretRef, environ: Mapping[str, str], store: SecretStore | 
             return _credential(reference, environ)
         case SecretKind.FILE:
             return _file(reference, Path(reference.name), private=True)
+        case SecretKind.DPAPI:
+            return _unprotected(reference)
         case SecretKind.KEYRING:
-            text = store.get(f"secret/{reference.name}") if store else None
+            text = store.get(item(reference.name)) if store else None
             if text is None:
                 raise SecretUnavailable(
                     f"{reference}: the keyring has no such secret",
-                    hint="use file:PATH or credential:NAME, or store it under rotator, secret/" + reference.name,
+                    hint=f"store it: rotator keys store-secret {reference.name}, or use file:PATH or credential:NAME",
                 )
             return text.encode("utf-8")
 
@@ -44,11 +53,16 @@ def _credential(reference: SecretRef, environ: Mapping[str, str]) -> bytes:
     folder = environ.get(_VARIABLE)
     if not folder:
         raise SecretUnavailable(
-            f"{reference}: there are no credentials here (${_VARIABLE} is not set): they exist inside the systemd service",
-            hint="run it with them: systemd-run --pty --wait -p User=rotator "
-            f"-p LoadCredentialEncrypted={reference.name}:/etc/credstore.encrypted/{reference.name} rotator …",
+            f"{reference}: there are no credentials here (${_VARIABLE} is not set): they exist inside a systemd service",
+            hint=f"as root, run it with them: {invocation.with_credential(reference.name)}",
         )
-    return _file(reference, Path(folder) / reference.name, private=False)
+    path = Path(folder) / reference.name
+    if not path.exists():
+        raise SecretUnavailable(
+            f"{reference}: this service was not given it",
+            hint=f"systemctl edit its unit: under [Service] {invocation.credential(reference.name)}",
+        )
+    return _file(reference, path, private=False)
 
 
 def _file(reference: SecretRef, path: Path, *, private: bool) -> bytes:
@@ -57,7 +71,7 @@ def _file(reference: SecretRef, path: Path, *, private: bool) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as file:
             if private:
-                _check(reference, os.fstat(file.fileno()))
+                _check(reference, path, file.fileno())
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise SecretUnavailable(
@@ -69,18 +83,18 @@ def _file(reference: SecretRef, path: Path, *, private: bool) -> bytes:
     return data
 
 
-def _check(reference: SecretRef, found: os.stat_result) -> None:
-    if os.name != "posix":
-        return
-    mode = stat.S_IMODE(found.st_mode)
-    if not stat.S_ISREG(found.st_mode):
+def _check(reference: SecretRef, path: Path, opened: int) -> None:
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
         raise SecretUnavailable(f"{reference}: is not a file")
-    if mode & 0o077:
-        raise SecretUnavailable(
-            f"{reference}: others can read it (mode {mode:04o})", hint=f"chmod 0600 {reference.name}"
-        )
-    if found.st_uid not in (0, os.geteuid()):
-        raise SecretUnavailable(
-            f"{reference}: belongs to another account",
-            hint=f"chown it to the account that runs rotator: {reference.name}",
-        )
+    fault = guard().fault(path, Use.PRIVATE, administrator=True, follow=True, opened=opened)
+    if fault is not None:
+        raise SecretUnavailable(f"{reference}: {fault.said}", hint=fault.hint)
+
+
+def _unprotected(reference: SecretRef) -> bytes:
+    from rotator.windows.dpapi import Refused, unprotected  # noqa: PLC0415 - for those who use it
+
+    try:
+        return unprotected(lambda: _file(reference, Path(reference.name), private=True))
+    except Refused as refused:
+        raise SecretUnavailable(f"{reference}: {refused.cause}", hint=refused.hint) from None

@@ -16,11 +16,15 @@ class SecretKind(StrEnum):
     CREDENTIAL = "credential"
     KEYRING = "keyring"
     FILE = "file"
+    DPAPI = "dpapi"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """`credential:NAME` (a systemd credential), `keyring:NAME` or `file:PATH`: where a secret is, never the secret."""
+    """Where a secret is, never the secret.
+
+    `credential:NAME` (a systemd credential), `keyring:NAME`, `file:PATH`, or `dpapi:PATH` (a file that Windows opens).
+    """
 
     kind: SecretKind
     name: str
@@ -155,11 +159,15 @@ Windows = AnyTime | tuple[Window, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """`[proxy.NAME.rotation]`. Exactly one of `every` and `cron` (five fields, UTC) is set."""
+    """`[proxy.NAME.rotation]`. Exactly one of `every` and `cron` (five fields, UTC) is set.
+
+    `jitter`: by how much at most the daemon spreads a start.
+    """
 
     every: timedelta | None = timedelta(days=30)
     cron: str | None = None
     windows: Windows = ()
+    jitter: timedelta = timedelta(0)
     strategy: Strategy = Strategy.IN_PLACE
     key_bits: int = 3072
     algorithm: Algorithm = Algorithm.RS256
@@ -208,6 +216,41 @@ class ProxySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """`[notify]`: the channels by which people are told what happened.
+
+    `hooks` is a folder of executables; `webhook` an https URL, which may itself be a secret, or where it is kept;
+    `webhook_ca` a file or "system"; `mail` addresses, from `mail_from`, by the local `sendmail`.
+    """
+
+    hooks: Path | None = None
+    webhook: str | SecretRef | None = None
+    webhook_ca: str = SYSTEM_CA
+    mail: tuple[str, ...] = ()
+    mail_from: str | None = None
+    sendmail: Path = Path("/usr/sbin/sendmail")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is any channel."""
+        return bool(self.hooks or self.webhook or self.mail)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is needed to tell people of a run: `state` holds the outbox, `textfile` is that of `[metrics]`."""
+
+    state: Path
+    notify: Notify = Notify()
+    textfile: Path | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is to be told anything."""
+        return self.notify.wanted or self.textfile is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration file. `proxies` are in the file's order; `source` is the file it came from."""
 
@@ -216,3 +259,10 @@ class Config:
     state: Path
     sites: Mapping[str, Site]
     proxies: Mapping[str, ProxySpec]
+    notify: Notify = Notify()
+    textfile: Path | None = None
+
+    @property
+    def telling(self) -> Telling:
+        """How people are told of a run."""
+        return Telling(self.state, self.notify, self.textfile)

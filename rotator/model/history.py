@@ -31,7 +31,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one command did to one virtual proxy. `exit` and `ended` are None while it runs, or after a crash."""
+    """What one command did to one virtual proxy. `exit` and `ended` are None while it runs, or after a crash.
+
+    `sessions` is how many it was known to end, None where it ended none or their number was not known.
+    """
 
     site: str
     name: str
@@ -47,3 +50,4 @@ class Run:
     fingerprint: str | None
     requests: int
     events: tuple[Event, ...]
+    sessions: int | None = None

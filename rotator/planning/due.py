@@ -33,6 +33,7 @@ class DueReason(StrEnum):
     OUTSIDE_WINDOW = "OutsideWindow"
     RETRY_LATER = "RetryLater"
     ROLLED_BACK = "RolledBack"
+    NOTICE = "Notice"
 
 
 @dataclass(frozen=True, slots=True)

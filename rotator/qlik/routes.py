@@ -30,12 +30,17 @@ class Route:
 
 def to_qrs(site: Site) -> Route:
     """The repository service: `server_name` is the name in its certificate where that is not the one in the URL."""
-    return _to_url(site.qrs, site.server_name, str(site.root_ca))
+    return to_url(site.qrs, site.server_name, str(site.root_ca))
 
 
 def to_access(site: Site, url: str) -> Route:
     """The virtual proxy through which QRS is reached with a JWT."""
-    return _to_url(url, None, site.proxy_ca)
+    return to_url(url, None, site.proxy_ca)
+
+
+def to_webhook(url: str, ca: str) -> Route:
+    """The server of a webhook's URL."""
+    return to_url(url, None, ca)
 
 
 def prefix(url: str) -> str:
@@ -63,7 +68,8 @@ def to_qps(site: Site, proxy: ProxyService) -> Route:
     return _route(proxy.host, proxy.rest_port, proxy.host, str(site.root_ca))
 
 
-def _to_url(url: str, name: str | None, ca: str) -> Route:
+def to_url(url: str, name: str | None, ca: str) -> Route:
+    """Whatever listens at a URL; `name` is the one in its certificate where that is not the one in the URL."""
     parts = urlsplit(url)
     host, port = str(parts.hostname), parts.port or HTTPS
     return Route(loopback(host), port, name or host, with_port(host, port), ca)

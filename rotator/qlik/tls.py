@@ -28,7 +28,7 @@ def with_client_certificate(ca: str, access: CertificateAccess, password: str | 
 def expiry(access: CertificateAccess, password: str | None) -> datetime:
     """When the client certificate ends, UTC. Raises KeyMaterialError."""
     path = _source(access)
-    data = _read(path)
+    data = read(path)
     if access.pfx is None:
         try:
             return x509.load_pem_x509_certificate(data).not_valid_after_utc
@@ -80,7 +80,7 @@ def _verifying(context: ssl.SSLContext, ca: str) -> ssl.SSLContext:
 def _pem_pair(access: CertificateAccess, password: str | None) -> ssl.SSLContext:
     assert access.cert is not None  # noqa: S101 - the configuration demands one of both forms
     assert access.key is not None  # noqa: S101 - as above
-    _read(access.key)
+    read(access.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         # With an empty password OpenSSL fails where it would ask on the terminal.
@@ -102,7 +102,7 @@ def _pkcs12(path: Path, password: str | None) -> ssl.SSLContext:
     from requests_pkcs12 import Pkcs12Adapter  # type: ignore[import-untyped]  # noqa: PLC0415 - for those who use it
 
     try:
-        adapter = Pkcs12Adapter(pkcs12_data=_read(path), pkcs12_password=password)
+        adapter = Pkcs12Adapter(pkcs12_data=read(path), pkcs12_password=password)
     except (ValueError, ssl.SSLError):
         raise KeyMaterialError(f"a certificate in {path} has expired or is too weak for TLS", hint=_NEW) from None
     except OSError as error:
@@ -122,7 +122,8 @@ def _source(access: CertificateAccess) -> Path:
     return path
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """The bytes of a file of a client certificate. Raises KeyMaterialError."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -74,10 +74,14 @@ def exchanges() -> int:
 
 
 class Transport:
-    """One server, reached by one route. May be used from one thread at a time."""
+    """One server, reached by one route. May be used from one thread at a time.
 
-    def __init__(self, route: Route, context: SSLContext) -> None:
+    `shown` stands for every path in messages, logs and answers, where paths are secret.
+    """
+
+    def __init__(self, route: Route, context: SSLContext, *, shown: str | None = None) -> None:
         self.route = route
+        self._shown = shown
         self._context = context
         self.clock_offset: float | None = None
         self._session = self._connected()
@@ -149,26 +153,32 @@ class Transport:
             return done[0]
         self._session = self._connected()
         raise ServerUnreachable(
-            f"{self.route.host} gave no whole answer to {method} {path} within {limit:.0f} s",
+            f"{self.route.host} gave no whole answer to {method} {self._told(path)} within {limit:.0f} s",
             hint="see that the server is up and not overloaded",
             method=method,
-            url=self.route.base + path,
+            url=self.route.base + self._told(path),
         )
 
     def _exchange(
         self, session: requests.Session, method: str, path: str, arguments: Mapping[str, Any], largest: int
     ) -> Answer:
-        url = self.route.base + path
+        told = self._told(path)
+        url = self.route.base + told
         try:
             with session.request(
-                method, url, **arguments, timeout=(CONNECT_LIMIT, EXCHANGE_LIMIT), allow_redirects=False, stream=True
+                method,
+                self.route.base + path,
+                **arguments,
+                timeout=(CONNECT_LIMIT, EXCHANGE_LIMIT),
+                allow_redirects=False,
+                stream=True,
             ) as response:
                 body = bytearray()
                 while chunk := response.raw.read(_CHUNK, decode_content=True):
                     body += chunk
                     if len(body) > largest:
                         raise UnexpectedAnswer(
-                            f"{self.route.host} answers {method} {path} with more than {largest} bytes",
+                            f"{self.route.host} answers {method} {told} with more than {largest} bytes",
                             hint="is this the right server and port?",
                             method=method,
                             url=url,
@@ -185,7 +195,10 @@ class Transport:
                 )
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # The exceptions of requests carry the request, and with it its Authorization header.
-            raise mapped(error, self.route, method, path) from None
+            raise mapped(error, self.route, method, told) from None
+
+    def _told(self, path: str) -> str:
+        return path if self._shown is None else self._shown
 
     def _note_date(self, answer: Answer) -> None:
         try:

@@ -8,9 +8,10 @@ from rotator.model import Event, Json, Run, short
 def lines(run: Run, *, effects: bool) -> list[str]:
     """The run in one line, why it ended as it did, and its steps; with `effects` every change made in them too."""
     key = f" {short(run.fingerprint)}" if run.fingerprint else ""
+    cut = "" if run.sessions is None else f", {run.sessions} {'session' if run.sessions == 1 else 'sessions'} cut"
     head = (
         f"{run.began:%Y-%m-%d %H:%M:%S} UTC  {run.name}  {run.command} by {run.started_by}: "
-        f"{run.outcome}{key}  ({_took(run.began, run.ended)}, {run.requests} requests)"
+        f"{run.outcome}{key}  ({_took(run.began, run.ended)}, {run.requests} requests{cut})"
     )
     told = [f"  {run.reason}: {run.message}" if run.message else f"  {run.reason}"] if run.reason else []
     return [head, *told, *(_line(event) for event in run.events if effects or event.kind == "step")]
@@ -41,6 +42,7 @@ def row(run: Run) -> dict[str, Json]:
         "message": run.message,
         "fingerprint": run.fingerprint,
         "requests": run.requests,
+        "sessions_cut": run.sessions,
         "steps": [
             {
                 "kind": event.kind,

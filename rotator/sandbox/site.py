@@ -168,12 +168,21 @@ async def run(settings: Settings) -> None:
     control = await Control(site).open(settings.folder)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        _on_signal(number, stop)
     print(json.dumps(ready), flush=True)  # noqa: T201 - the ready line
     site.begin_refusing()
     await stop.wait()
     await control.cleanup()
     await site.close()
+
+
+def _on_signal(number: int, stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        loop.add_signal_handler(number, stop.set)
+    except NotImplementedError:
+        # The event loops of Windows have no handlers of their own: Python's wakes them.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
 
 
 def _check_ports(settings: Settings) -> None:

@@ -2,12 +2,12 @@
 
 import errno
 import os
-import stat
 from pathlib import Path
 from typing import Final
 
-from rotator.accounts import account
+from rotator.durable import replaced, sync_place
 from rotator.errors import ConfigError, InstallationMismatch, RotatorError, StateUnavailable
+from rotator.ownership import Cause, Use, guard
 
 
 _FILE: Final = "installation"
@@ -32,18 +32,15 @@ def prepare(path: Path) -> None:
     Raises ConfigError, StateUnavailable, InstallationMismatch.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.stat()
+        guard().make_folder(path)
     except OSError as error:
         raise refused(f"the state directory {path} cannot be made", error) from None
-    if os.name == "posix" and found.st_uid != os.geteuid():
-        owner = account(found.st_uid)
-        raise InstallationMismatch(
-            f"the state directory {path} belongs to {owner}, and this is {account(os.geteuid())}",
-            hint=f"run it as that account: sudo -u {owner} rotator …",
-        )
-    if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o022:
-        raise ConfigError(f"others can write to the state directory {path}", hint=f"chmod go-w {path}")
+    fault = guard().fault(path, Use.GUARDED, follow=True)
+    if fault is None:
+        return
+    if fault.cause is Cause.FOREIGN:
+        raise InstallationMismatch(f"the state directory {fault.message}", hint=fault.hint)
+    raise ConfigError(f"the state directory {fault.message}", hint=fault.hint)
 
 
 def installation(path: Path) -> str | None:
@@ -57,14 +54,18 @@ def installation(path: Path) -> str | None:
 
 
 def write_installation(path: Path, identity: str) -> None:
-    """Write the installation id, whole or not at all. Raises ConfigError, StateUnavailable."""
+    """Write the installation id, whole or not at all, and see that the new directory lasts.
+
+    Raises ConfigError, StateUnavailable.
+    """
     temporary = path / f"{_FILE}.new"
     try:
         with temporary.open("w", encoding="ascii") as file:
             file.write(identity + "\n")
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path / _FILE)
+        replaced(temporary, path / _FILE)
+        sync_place(path)
     except OSError as error:
         raise refused(f"{path / _FILE} cannot be written", error) from None
 
@@ -73,9 +74,8 @@ def agreed(in_state: str | None, in_keyring: str | None, state: Path) -> str | N
     """The installation id that both have, or the only one there is: half is enough. Raises InstallationMismatch."""
     if in_state is None or in_keyring is None or in_state == in_keyring:
         return in_state or in_keyring
-    who = account(os.geteuid()) if os.name == "posix" else os.environ.get("USERNAME", "this account")
     raise InstallationMismatch(
-        f"the state directory {state} and the keyring of {who} belong to different installations",
+        f"the state directory {state} and the keyring of {guard().account()} belong to different installations",
         hint="run rotator as the account that its service uses (sudo -u ACCOUNT rotator …), or name the state directory "
         "that belongs to this keyring: path in [state]",
     )

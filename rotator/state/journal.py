@@ -7,42 +7,20 @@ the keyring and the server, so that a lost journal loses history and nothing els
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from rotator.errors import JournalError, JournalUnwritable, RotatorError
+from rotator.errors import RotatorError
 from rotator.model import Event, Result, Run
+from rotator.state import database
 
 
-FILE: Final = "journal.sqlite"
 INTERRUPTED: Final = "interrupted"
 OPEN: Final = "open"
 DONE: Final = "done"
-BUSY_LIMIT: Final = 10.0
-"""Seconds to wait for another process that writes."""
-
-MIGRATIONS: Final[tuple[str, ...]] = (
-    """
-    CREATE TABLE run (
-        id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, command TEXT NOT NULL,
-        started_by TEXT NOT NULL, pid INTEGER NOT NULL, began TEXT NOT NULL, ended TEXT, exit INTEGER,
-        outcome TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
-        fingerprint TEXT, requests INTEGER NOT NULL DEFAULT 0
-    );
-    CREATE INDEX run_of ON run (site, name, id);
-    CREATE TABLE event (
-        id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run (id), kind TEXT NOT NULL, name TEXT NOT NULL,
-        detail TEXT NOT NULL, began TEXT NOT NULL, ended TEXT, requests INTEGER NOT NULL DEFAULT 0,
-        outcome TEXT NOT NULL
-    );
-    CREATE INDEX event_of ON event (run);
-    CREATE TABLE generation (ring TEXT PRIMARY KEY, number INTEGER NOT NULL);
-    """,
-)
-"""The schema, one entry per version: `PRAGMA user_version` counts those that a file has been through."""
 
 
 class Journal:
@@ -55,22 +33,13 @@ class Journal:
     def __init__(
         self, state: Path, now: Callable[[], datetime], requests: Callable[[], int], tell: Callable[[str], None]
     ) -> None:
-        self.path = state / FILE
+        self.path = state / database.FILE
         self._now = now
         self._requests = requests
         self._tell = tell
         self._run: int | None = None
         self._broken = False
-        with _mapped(self.path):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._database = _connected(f"{self.path.absolute().as_uri()}?mode=rw")
-            try:
-                self._database.execute("PRAGMA journal_mode = WAL")
-                self._database.execute("PRAGMA synchronous = FULL")
-                _migrate(self._database, self.path)
-            except (sqlite3.Error, RotatorError):
-                self._database.close()
-                raise
+        self._database = database.opened(self.path)
 
     def close(self) -> None:
         """Close the file."""
@@ -82,8 +51,8 @@ class Journal:
 
         The ending is told what the verb came to; without that, and after any other exception, it was interrupted.
         """
-        with _mapped(self.path), self._transaction():
-            began = _told(self._now())
+        with database.mapped(self.path), database.transaction(self._database):
+            began = database.told(self._now())
             for table, key in (("event", "run"), ("run", "id")):
                 self._database.execute(
                     f"UPDATE {table} SET outcome = ? WHERE outcome = ? AND {key} IN "  # noqa: S608 - two constants
@@ -107,7 +76,7 @@ class Journal:
                 "UPDATE run SET ended = ?, exit = ?, outcome = ?, reason = ?, message = ?, fingerprint = ?, requests = ? "
                 "WHERE id = ?",
                 (
-                    _told(self._now()),
+                    database.told(self._now()),
                     ending.exit,
                     ending.outcome,
                     ending.reason,
@@ -139,7 +108,7 @@ class Journal:
         before, outcome = self._requests(), INTERRUPTED
         row = self._write(
             "INSERT INTO event (run, kind, name, detail, began, outcome) VALUES (?, ?, ?, ?, ?, ?)",
-            (self._run, kind, name, detail, _told(self._now()), OPEN),
+            (self._run, kind, name, detail, database.told(self._now()), OPEN),
         )
         try:
             yield
@@ -150,8 +119,12 @@ class Journal:
         finally:
             self._write(
                 "UPDATE event SET ended = ?, requests = ?, outcome = ? WHERE id = ?",
-                (_told(self._now()), self._requests() - before, outcome, row),
+                (database.told(self._now()), self._requests() - before, outcome, row),
             )
+
+    def cut(self, sessions: int) -> None:
+        """Note that the run ends so many sessions."""
+        self._write("UPDATE run SET sessions = coalesce(sessions, 0) + ? WHERE id = ?", (sessions, self._run))
 
     def generation(self, ring: str) -> int:
         """The generation of a ring that was last written, 0 where none was or none can be read any more."""
@@ -179,18 +152,6 @@ class Journal:
             self._broken = True
             self._tell(f"the journal {self.path} cannot be used any more ({error}): history will have a gap")
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            # On a full disk SQLite may have done so by itself, and complains of a second time.
-            with suppress(sqlite3.Error):
-                self._database.execute("ROLLBACK")
-            raise
-
 
 @dataclass
 class Ending:
@@ -215,97 +176,45 @@ def read(state: Path, names: Sequence[tuple[str, str]], limit: int) -> tuple[Run
 
     Nothing is written, and there is no journal before the first run.
     """
-    path = state / FILE
+    path = state / database.FILE
     if not path.exists():
         return ()
-    with _mapped(path), closing(_connected(f"{path.absolute().as_uri()}?mode=rw")) as database:
-        _check_version(database, path)
+    with database.mapped(path), closing(database.connected(path)) as opened:
         wanted = " OR ".join("(site = ? AND name = ?)" for _ in names) or "0"
-        rows = database.execute(
+        rows = opened.execute(
             f"SELECT * FROM run WHERE {wanted} ORDER BY id DESC LIMIT ?",  # noqa: S608 - placeholders alone
             (*(text for pair in names for text in pair), limit),
         ).fetchall()
-        return tuple(_run(database, row) for row in rows)
+        return tuple(_run(opened, row) for row in rows)
 
 
-def _run(database: sqlite3.Connection, row: sqlite3.Row) -> Run:
-    events = database.execute("SELECT * FROM event WHERE run = ? ORDER BY id", (row["id"],)).fetchall()
+def _run(opened: sqlite3.Connection, row: sqlite3.Row) -> Run:
+    events = opened.execute("SELECT * FROM event WHERE run = ? ORDER BY id", (row["id"],)).fetchall()
     return Run(
         site=row["site"],
         name=row["name"],
         command=row["command"],
         started_by=row["started_by"],
         pid=row["pid"],
-        began=_time(row["began"]),
-        ended=_time(row["ended"]) if row["ended"] else None,
+        began=database.moment(row["began"]),
+        ended=database.moment(row["ended"]) if row["ended"] else None,
         exit=row["exit"],
         outcome=row["outcome"],
         reason=row["reason"],
         message=row["message"],
         fingerprint=row["fingerprint"],
         requests=row["requests"],
+        sessions=row["sessions"] if "sessions" in row.keys() else None,  # noqa: SIM118 - a row is no mapping
         events=tuple(
             Event(
                 kind=event["kind"],
                 name=event["name"],
                 detail=event["detail"],
-                began=_time(event["began"]),
-                ended=_time(event["ended"]) if event["ended"] else None,
+                began=database.moment(event["began"]),
+                ended=database.moment(event["ended"]) if event["ended"] else None,
                 requests=event["requests"],
                 outcome=event["outcome"],
             )
             for event in events
         ),
     )
-
-
-def _connected(uri: str) -> sqlite3.Connection:
-    database = sqlite3.connect(uri, uri=True, timeout=BUSY_LIMIT, isolation_level=None)
-    database.row_factory = sqlite3.Row
-    return database
-
-
-def _check_version(database: sqlite3.Connection, path: Path) -> int:
-    version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(MIGRATIONS):
-        raise JournalError(
-            f"the journal {path} was written by a newer rotator (schema {version}, this one knows {len(MIGRATIONS)})",
-            hint="upgrade rotator on this machine",
-        )
-    return version
-
-
-def _migrate(database: sqlite3.Connection, path: Path) -> None:
-    """Bring the schema to the newest version, each in one transaction."""
-    for number in range(_check_version(database, path), len(MIGRATIONS)):
-        database.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[None]:
-    """What SQLite and the file system refuse, as ours."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise JournalUnwritable(
-            f"the journal {path} cannot be used: {error}",
-            hint="see that the state directory has room and is writable, then try again",
-        ) from None
-    except sqlite3.Error as error:
-        raise JournalError(
-            f"the journal {path} is damaged: {error}",
-            hint=f"it is history only: move it away (mv {path} {path}.damaged) and go on; rotator recover checks the rest",
-        ) from None
-    except OSError as error:
-        raise JournalUnwritable(
-            f"the journal {path} cannot be used: {error.strerror}",
-            hint="see that the state directory has room and is writable, then try again",
-        ) from None
-
-
-def _told(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat()
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

@@ -1,6 +1,5 @@
 """Mutual exclusion between command line, daemon and timer, kept by the operating system and so never left behind."""
 
-import getpass
 import json
 import os
 import re
@@ -9,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from rotator.accounts import current
 from rotator.errors import LockHeld
 from rotator.state.directory import refused
 
@@ -43,7 +43,7 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
 
 def _write(owner: Path, command: str, now: datetime) -> None:
     """Who holds the lock, for the message of those who wait: on a full disk nobody is named."""
-    told = {"user": _user(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
+    told = {"user": current(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
     with suppress(OSError):
         owner.write_text(json.dumps(told), encoding="utf-8")
 
@@ -54,10 +54,3 @@ def _owner(owner: Path) -> str:
         return f"rotator {told['command']} of {told['user']} (process {told['pid']}), since {told['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another rotator"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "an unnamed account"

@@ -224,7 +224,7 @@ def test_a_lock_names_its_owner(tmp_path: Path) -> None:
 
 def test_a_state_directory_that_others_write_to_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    with pytest.raises(ConfigError, match="others can write"):
+    with pytest.raises(ConfigError, match="can be changed by others"):
         directory.prepare(tmp_path)
 
 
@@ -248,7 +248,7 @@ def test_secrets_that_are_not_to_be_had(tmp_path: Path, store: SealedFiles) -> N
     open_to_all.write_text("s3cret")
     open_to_all.chmod(0o644)
     for reference, said in (
-        (SecretRef(SecretKind.FILE, str(open_to_all)), "others can read it"),
+        (SecretRef(SecretKind.FILE, str(open_to_all)), "can be read by others"),
         (SecretRef(SecretKind.FILE, str(tmp_path / "none")), "No such file"),
         (SecretRef(SecretKind.CREDENTIAL, "pw"), "CREDENTIALS_DIRECTORY is not set"),
         (SecretRef(SecretKind.KEYRING, "pw"), "no such secret"),

@@ -2,14 +2,13 @@
 
 import json
 import os
-import pty
-import select
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from sandbox_process import ROTATOR, Sandbox
+from terminal import typed
 
 
 def bare(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -21,32 +20,6 @@ def bare(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
     )
-
-
-def typed(command: tuple[str, ...], answers: dict[str, str]) -> tuple[int, str]:
-    """Run on a terminal of its own, answering what is asked."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvp(command[0], command)  # noqa: S606 - a list, no shell
-    said = ""
-    waiting = dict(answers)
-    while True:
-        ready, _, _ = select.select([terminal], [], [], 60)
-        assert ready, said
-        try:
-            data = os.read(terminal, 4096)
-        except OSError:
-            break
-        if not data:
-            break
-        said += data.decode()
-        for question, answer in list(waiting.items()):
-            if question in said:
-                os.write(terminal, (answer + "\n").encode())
-                del waiting[question]
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), said
 
 
 def test_the_version_is_quick_and_alone() -> None:

@@ -1,0 +1,123 @@
+"""New files and a new item of the keyring: all of them or none, and nothing that was there is touched."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rotator.errors import KeyStoreCorrupt, KeyStoreError, UsageError
+from rotator.ports import SecretStore
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to be. One of mode 0640 belongs to the group of its folder, so that root can write it for an account."""
+
+    path: Path
+    data: bytes
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """An item of the keyring to be; `made` is the folder that opening it makes, None where it is there already."""
+
+    name: str
+    text: str
+    open: Callable[[], SecretStore]
+    made: Path | None
+
+
+def check(files: Sequence[NewFile]) -> None:
+    """Raise UsageError where one of the files is there, or its folder cannot be written to."""
+    for file in files:
+        if os.path.lexists(file.path):
+            raise UsageError(
+                f"{file.path} is there already", hint="nothing is overwritten: name another, or move it away"
+            )
+        check_folder(file.path.absolute().parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError where a folder cannot be written to, or not be made."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{folder} cannot be written to: {there} is no folder that this account may write to",
+            hint="name another: --config FILE before init, --state DIR after it",
+        )
+
+
+def write(files: Sequence[NewFile], secret: Secret | None, owner: int | None) -> None:
+    """Write the files in their order, the secret before the last; private ones for `owner`, a user id.
+
+    Raises UsageError, KeyStoreError; whatever goes wrong, what was written is removed again.
+    """
+    undo: list[Callable[[], object]] = []
+    try:
+        for number, file in enumerate(files, start=1):
+            if secret is not None and number == len(files):
+                _store(secret, undo)
+            try:
+                _folders(file.path.parent, undo)
+                _write(file, owner, undo)
+            except FileExistsError:
+                raise UsageError(f"{file.path} is there already", hint="nothing is overwritten") from None
+            except OSError as error:
+                raise UsageError(
+                    f"{file.path} cannot be written: {error.strerror}",
+                    hint="nothing was left behind; mend it and try again",
+                ) from None
+    except BaseException:
+        for step in reversed(undo):
+            step()
+        raise
+
+
+def _folders(folder: Path, undo: list[Callable[[], object]]) -> None:
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=0o750)
+        undo.append(place.rmdir)
+
+
+def _write(file: NewFile, owner: int | None, undo: list[Callable[[], object]]) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(file.path, flags, 0o600)
+    undo.append(file.path.unlink)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(file.data)
+        stream.flush()
+        if os.name == "posix":
+            if file.mode & 0o077:
+                os.fchown(descriptor, -1, file.path.parent.stat().st_gid)
+            elif owner is not None:
+                os.fchown(descriptor, owner, -1)
+            os.fchmod(descriptor, file.mode)
+        os.fsync(descriptor)
+
+
+def _store(secret: Secret, undo: list[Callable[[], object]]) -> None:
+    if secret.made is not None:
+        made = secret.made
+        undo.append(lambda: shutil.rmtree(made, ignore_errors=True))
+    store = secret.open()
+    if store.get(secret.name) is not None:
+        if store.get(secret.name) == secret.text:
+            return
+        raise UsageError(
+            f"the keyring has an item {secret.name} already",
+            hint="name the password otherwise: --password keyring:NAME",
+        )
+    undo.append(lambda: _forget(store, secret.name))
+    store.set(secret.name, secret.text)
+    if store.reopened().get(secret.name) != secret.text:
+        raise KeyStoreCorrupt("the keyring does not give back the password as it was stored", hint="choose another")
+
+
+def _forget(store: SecretStore, name: str) -> None:
+    try:
+        store.delete(name)
+    except KeyStoreError:
+        return

@@ -1,0 +1,50 @@
+"""Secrets that a command takes in: from a prompt without echo, a file, or standard input; never from an argument."""
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from rotator.errors import UsageError
+
+
+STANDARD_INPUT: Final = "-"
+LARGEST: Final = 64 * 1024
+"""Bytes."""
+
+
+def secret_text(source: str | None, option: str, question: str) -> str:
+    """The secret from the file `source` (`-`: standard input), or asked for on a terminal where it is None.
+
+    Without the line end that editors add. Raises UsageError.
+    """
+    if source is None:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{option} is missing", hint=f"{option} FILE reads it from a file, {option} - from a pipe")
+        return hidden(question)
+    try:
+        with sys.stdin.buffer if source == STANDARD_INPUT else Path(source).open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise UsageError(
+            f"{option} {source}: {error.strerror}",
+            hint="name a file that this account can read, or - for standard input",
+        ) from None
+    try:
+        text = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        text = ""
+    if not text or len(data) > LARGEST or "\n" in text:
+        raise UsageError(f"{option} {source}: is not one line of text in UTF-8", hint="a secret is one line")
+    return text
+
+
+def hidden(question: str) -> str:
+    """A secret as a person types it. Not typer's prompt, which asks before the echo is off, and so may show what is typed."""
+    return getpass.getpass(f"{question}: ")
+
+
+def private(source: str) -> bool:
+    """Whether a file of a secret is its owner's alone, as `file:PATH` demands it."""
+    return os.name != "posix" or not Path(source).stat().st_mode & 0o077

@@ -1,0 +1,59 @@
+"""What works on a keyring as a whole: alone among all runs of this state directory, and written to the journal."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rotator.cli.session import Session
+from rotator.cli.starter import started_by
+from rotator.errors import UsageError
+from rotator.keystore import registry
+from rotator.model import SecretKind, SecretRef
+from rotator.state import directory, lock
+from rotator.state.journal import Journal
+
+
+if TYPE_CHECKING:
+    from rotator.state.journal import Ending
+
+KEYRING: Final = ("", "keyring")
+"""Site and name of such runs in the journal."""
+
+
+@contextmanager
+def held(session: Session) -> Iterator[tuple[Journal, "Ending"]]:
+    """Hold the lock of every site and of the keyring, and record what is done. Raises LockHeld, JournalError."""
+    config = session.config
+    directory.prepare(config.state)
+    with ExitStack() as stack:
+        for address in sorted({registry.address(site.qrs) for site in config.sites.values()}):
+            stack.enter_context(lock.held(config.state, f"site {address}", session.command, _now()))
+        stack.enter_context(lock.held(config.state, "keyring", session.command, _now()))
+        journal = stack.enter_context(closing(Journal(config.state, _now, lambda: 0, session.tell)))
+        ending = stack.enter_context(journal.run(*KEYRING, session.command, started_by(os.environ)))
+        yield journal, ending
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def reference(text: str, option: str) -> SecretRef:
+    """A master key's `file:PATH` or `credential:NAME` from the command line. Raises UsageError."""
+    from rotator.config.values import Wrong, secret
+
+    try:
+        found = secret(text, Path.cwd())
+    except Wrong as wrong:
+        raise UsageError(f"{option} {wrong}", hint="see rotator keys rekey --help") from None
+    if found.kind is SecretKind.KEYRING:
+        raise UsageError(f"{option}: the master key opens the keyring and cannot be in it", hint="use file:PATH")
+    if found.kind is SecretKind.FILE and not Path(found.name).exists():
+        raise UsageError(
+            f"{option}: {found.name} is not there",
+            hint=f"make a new key: rotator keys master-key --output {found.name}",
+        )
+    return found

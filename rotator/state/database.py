@@ -1,0 +1,163 @@
+"""The SQLite file of the state directory: its schema, how it is opened, and its errors as ours.
+
+The journal, the outbox of notices and the figures for the metrics are tables of one file, so that they can never
+disagree about which state directory they belong to. No secret is ever written to it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rotator.errors import JournalError, JournalUnwritable, RotatorError
+
+
+FILE: Final = "journal.sqlite"
+BUSY_LIMIT: Final = 10.0
+"""Seconds to wait for another process that writes."""
+
+MIGRATIONS: Final[tuple[str, ...]] = (
+    """
+    CREATE TABLE run (
+        id INTEGER PRIMARY KEY, site TEXT NOT NULL, name TEXT NOT NULL, command TEXT NOT NULL,
+        started_by TEXT NOT NULL, pid INTEGER NOT NULL, began TEXT NOT NULL, ended TEXT, exit INTEGER,
+        outcome TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
+        fingerprint TEXT, requests INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX run_of ON run (site, name, id);
+    CREATE TABLE event (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run (id), kind TEXT NOT NULL, name TEXT NOT NULL,
+        detail TEXT NOT NULL, began TEXT NOT NULL, ended TEXT, requests INTEGER NOT NULL DEFAULT 0,
+        outcome TEXT NOT NULL
+    );
+    CREATE INDEX event_of ON event (run);
+    CREATE TABLE generation (ring TEXT PRIMARY KEY, number INTEGER NOT NULL);
+    """,
+    """
+    ALTER TABLE run ADD COLUMN sessions INTEGER;
+    CREATE TABLE notice (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, site TEXT NOT NULL, name TEXT NOT NULL,
+        content TEXT NOT NULL, queued TEXT NOT NULL, next TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL
+    );
+    CREATE TABLE receipt (notice TEXT NOT NULL, channel TEXT NOT NULL, PRIMARY KEY (notice, channel));
+    CREATE TABLE trouble (
+        site TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL, since TEXT NOT NULL, told TEXT NOT NULL,
+        PRIMARY KEY (site, name, reason)
+    );
+    CREATE TABLE warned (
+        certificate TEXT NOT NULL, site TEXT NOT NULL, name TEXT NOT NULL, ends TEXT NOT NULL, days INTEGER NOT NULL,
+        PRIMARY KEY (certificate, site, name)
+    );
+    CREATE TABLE spoken (
+        invocation TEXT NOT NULL, name TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (invocation, name)
+    );
+    CREATE TABLE standing (
+        site TEXT NOT NULL, name TEXT NOT NULL, certificate_ends TEXT, key_created TEXT, next_due TEXT,
+        retries INTEGER NOT NULL, PRIMARY KEY (site, name)
+    );
+    """,
+)
+"""The schema, one entry per version: `PRAGMA user_version` counts those that a file has been through."""
+WITH_OUTBOX: Final = 2
+"""The version since which there are notices and figures: who only reads may meet an older file."""
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """The file, made where it is not there, with the newest schema. Raises JournalError."""
+    with mapped(path):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        database = connected(path)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            _migrate(database, path)
+        except (sqlite3.Error, RotatorError):
+            database.close()
+            raise
+        return database
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    """A file that is there, as it is, which may be an older schema. Raises JournalError for a newer one."""
+    database = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_LIMIT, isolation_level=None
+    )
+    database.row_factory = sqlite3.Row
+    try:
+        version(database, path)
+    except (sqlite3.Error, RotatorError):
+        database.close()
+        raise
+    return database
+
+
+def version(database: sqlite3.Connection, path: Path) -> int:
+    """The version of the schema. Raises JournalError for one that this rotator does not know."""
+    found = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if found > len(MIGRATIONS):
+        raise JournalError(
+            f"the journal {path} was written by a newer rotator (schema {found}, this one knows {len(MIGRATIONS)})",
+            hint="upgrade rotator on this machine",
+        )
+    return found
+
+
+def _migrate(database: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema to the newest version, in one transaction that looks again, as another process may migrate too."""
+    if version(database, path) == len(MIGRATIONS):
+        return
+    with transaction(database):
+        for number in range(version(database, path), len(MIGRATIONS)):
+            for statement in MIGRATIONS[number].split(";"):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {number + 1}")
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        # On a full disk SQLite may have done so by itself, and complains of a second time.
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[None]:
+    """What SQLite and the file system refuse, as ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise JournalUnwritable(
+            f"the journal {path} cannot be used: {error}",
+            hint="see that the state directory has room and is writable, then try again",
+        ) from None
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"the journal {path} is damaged: {error}",
+            hint=f"it is history only: move it away (mv {path} {path}.damaged) and go on; rotator recover checks the rest",
+        ) from None
+    except OSError as error:
+        raise JournalUnwritable(
+            f"the journal {path} cannot be used: {error.strerror}",
+            hint="see that the state directory has room and is writable, then try again",
+        ) from None
+
+
+def told(moment: datetime) -> str:
+    """A time as the file holds it: UTC, ISO 8601, always with microseconds, so that texts sort as times do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def moment(text: str) -> datetime:
+    """The time that a text of the file tells."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,53 @@
+"""A command killed at a point, what its machine does next, and what is broken then."""
+
+from machine.commands import Command
+from machine.host import KILLED, Machine, Stop
+
+
+LATE = 0.3
+"""Seconds by which a request is held back, so that it lands in the middle of the next run."""
+MISSED = 0.1
+"""The part of the points that need not be reached, where waiting makes their number vary."""
+
+
+def points(machine: Machine, command: Command) -> list[Stop]:
+    """Every boundary of the command, as it is when nothing disturbs it."""
+    command.prepare(machine)
+    run = machine.run(*command.arguments)
+    machine.no_faults()
+    assert run.status == command.status, run.told
+    assert machine.rotates_within_two_runs(command.again) == []
+    return run.points
+
+
+def crashed(machine: Machine, command: Command, stop: Stop, *, late: bool = False) -> list[str] | None:
+    """Kill the command at `stop`, go on, and tell what is broken. None where it never came there.
+
+    `late`: the server does what it was asked in the middle of the next run.
+    """
+    command.prepare(machine)
+    if late:
+        for method in ("PUT", "POST"):
+            machine.sandbox.fault(f"slow={LATE}@qrs:{method}#*")
+    run = machine.run(*command.arguments, stop=stop)
+    while late and run.status == KILLED and not machine.sandbox.control("GET", "/held"):
+        pass
+    machine.no_faults()
+    machine.lose_power()
+    broken = machine.oracle.broken_now()
+    broken += machine.rotates_within_two_runs(command.again)
+    if broken:
+        machine.fresh()
+        return broken
+    return [] if run.status == KILLED else None
+
+
+def crashes(machine: Machine, command: Command, cases: list[tuple[Stop, bool]]) -> list[str]:
+    """Crash at each of the cases (where, and whether it lands late); what was broken after which."""
+    told, missed = [], 0
+    for stop, late in cases:
+        broken = crashed(machine, command, stop, late=late)
+        missed += broken is None
+        told += [f"{command}, killed {stop[0]} #{stop[1]}{', lands late' * late}: {what}" for what in broken or ()]
+    assert missed <= MISSED * len(cases), f"{missed} of {len(cases)} points were not reached"
+    return told

@@ -1,0 +1,254 @@
+"""Each fault of the sandbox at each request of each command: the cases, a run of one, and what is wrong with it."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from machine.commands import COMMANDS, STUCK, Command
+from machine.host import HOUR, Machine, Run
+
+
+KINDS: Final = (
+    "reset",
+    "lost",
+    "late=0.2",
+    "status=400",
+    "status=401",
+    "status=403",
+    "status=404",
+    "status=500",
+    "status=503",
+    "slow=0.05",
+    "html",
+    "truncate",
+    "oversize=2",
+    "redirect=https://localhost:1/elsewhere",
+    "conflict",
+    "refuse=0.2",
+)
+"""What strikes one request. `refuse` begins while the request is held back, and closes the port it came in by."""
+STANDING: Final = ("cold=0.1", STUCK)
+"""What stands during the whole run."""
+HOLD: Final = 0.1
+LONGEST: Final = 4000
+"""Characters that an error may take, hints and all: no page of a server is among them."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of a command in its undisturbed run, its number from 1."""
+
+    number: int
+    service: str
+    host: str
+    method: str
+    path: str
+
+    @property
+    def role(self) -> str:
+        """What it is to rotator: look, write, login, logout or count."""
+        if self.service == "qps":
+            return "count"
+        if self.service == "proxy":
+            return "login" if self.method == "GET" else "logout"
+        return "look" if self.method == "GET" else "write"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault at a request, or (None) during the whole run."""
+
+    command: Command
+    fault: str
+    request: Request | None
+
+    def __str__(self) -> str:
+        at = f"{self.request.role} #{self.request.number} {self.request.path}" if self.request else "the whole run"
+        return f"{self.command}, {self.fault} at {at}"
+
+    @property
+    def kind(self) -> str:
+        """The fault without its argument, but with the status."""
+        return self.fault if self.fault.startswith("status") else self.fault.partition("=")[0]
+
+
+def _released(machine: Machine) -> None:
+    """A virtual proxy in use, whose key a person has in a file."""
+    machine.settled()
+    key = machine.sandbox.folder / "adopted.pem"
+    key.unlink(missing_ok=True)
+    assert machine.run("keys", "export", "portal", "--private", "--output", str(key)).status == 0
+    assert machine.run("release", "portal", "--yes").status == 0
+
+
+def _lost(machine: Machine) -> None:
+    """A virtual proxy in use, whose key nobody has any more."""
+    _released(machine)
+
+
+def _settled(machine: Machine) -> None:
+    machine.settled()
+
+
+def _absent(machine: Machine) -> None:
+    machine.fresh()
+
+
+def _repair(machine: Machine) -> None:
+    """A virtual proxy that somebody changed, unlinked from one proxy."""
+    machine.settled()
+    machine.oracle.disturb()
+
+
+def command(name: str, arguments: str, before: Callable[[Machine], None] = _settled, again: str = "") -> Command:
+    """A command from its line."""
+    return Command(name, tuple(arguments.split()), before, tuple((again or arguments).split()))
+
+
+KILLED: Final = {command.name: command for command in COMMANDS}
+PRUNE: Final = KILLED["keys prune"]
+READING: Final = (
+    command("create-proxy --plan", "create-proxy --plan"),
+    command("create-proxy (as desired)", "create-proxy --yes"),
+    command("rotate --dry-run", "rotate --now --dry-run"),
+    command("verify", "verify"),
+    command("status", "status"),
+    command("doctor", "doctor"),
+    command("recover (settled)", "recover"),
+    command("token --json", r"token portal --user CORP\alice --json"),
+)
+"""These change nothing in a virtual proxy that is well."""
+WRITING: Final = (
+    command("create-proxy", "create-proxy --yes", _absent),
+    command("create-proxy (repair)", "create-proxy --yes", _repair),
+    command("rotate", "rotate --now"),
+    command("rotate --prepare", "rotate --prepare"),
+    command("rollback", "rollback portal"),
+    replace(KILLED["recover (forward)"], name="recover"),
+    PRUNE,
+)
+TAKING: Final = (
+    command("adopt --key", "adopt portal --key adopted.pem", _released),
+    command("adopt --replace-key", "adopt portal --replace-key --yes --fingerprint FINGERPRINT", _lost),
+)
+"""These find a virtual proxy whose key the keyring does not have."""
+FAULTED: Final = (*READING, *WRITING, *TAKING)
+SILENT: Final = (("due",), ("keys", "list"), ("keys", "export", "portal"), ("history",), ("release", "portal", "--yes"))
+"""These ask nothing of the server."""
+
+
+def _filled(machine: Machine, arguments: Sequence[str]) -> list[str]:
+    """The arguments with the server's fingerprint and the path of the key's file in their places."""
+    server = machine.oracle.server()
+    places = {
+        "FINGERPRINT": (server.fingerprint if server else None) or "",
+        "adopted.pem": str(machine.sandbox.folder / "adopted.pem"),
+    }
+    return [places.get(item, item) for item in arguments]
+
+
+def _run(machine: Machine, arguments: Sequence[str]) -> Run:
+    return machine.run(*_filled(machine, arguments))
+
+
+def cases(machine: Machine, command: Command) -> list[Case]:
+    """Every case of a command: its requests are those in the sandbox's log of a run that nothing disturbs."""
+    command.prepare(machine)
+    arguments = _filled(machine, command.arguments)
+    machine.sandbox.forget_requests()
+    run = machine.run(*arguments)
+    assert run.status == 0, (command.name, run.told)
+    log = machine.sandbox.control("GET", "/requests")
+    requests = [
+        Request(number, item["service"], item["host"], item["method"], item["path"])
+        for number, item in enumerate(log, 1)
+    ]
+    afterwards(machine, command)
+    return [
+        *(Case(command, kind, request) for request in requests for kind in KINDS),
+        *(Case(command, kind, None) for kind in STANDING),
+    ]
+
+
+@dataclass(frozen=True)
+class Came:
+    """How a case came out: the run, what is wrong with it, and whether the fault struck at all."""
+
+    run: Run
+    wrong: list[str]
+    struck: bool
+
+
+def struck(machine: Machine, case: Case) -> Came:
+    """Run the command under the fault, and look: at what it says, at the invariant, at what comes after."""
+    case.command.prepare(machine)
+    arguments = _filled(machine, case.command.arguments)
+    machine.sandbox.forget_requests()
+    if case.request is None:
+        if case.kind == "cold":
+            machine.sandbox.fault("refuse=0@proxy")  # the ports open anew, and are cold
+        machine.sandbox.fault(case.fault)
+        run = machine.run(*arguments)
+    elif case.kind == "refuse":
+        run = _refused(machine, case, arguments, case.request)
+    else:
+        machine.sandbox.fault(f"{case.fault}@*#{case.request.number}")
+        run = machine.run(*arguments)
+    made = len(machine.sandbox.control("GET", "/requests"))
+    reached = case.request is None or made >= case.request.number
+    machine.no_faults()
+    wrong = said_badly(run)
+    if case.command not in TAKING:
+        wrong += machine.oracle.broken_now()
+    wrong += afterwards(machine, case.command)
+    if wrong:
+        machine.fresh()
+    return Came(run, wrong, reached)
+
+
+def _refused(machine: Machine, case: Case, arguments: Sequence[str], request: Request) -> Run:
+    """While its request is held back the port closes, which cuts it, and opens again a little later."""
+    machine.sandbox.fault(f"slow={HOLD}@*#{request.number}")
+    ended = machine.begin(*arguments)
+    while not machine.sandbox.control("GET", "/held") and machine.at_work():
+        pass
+    machine.sandbox.fault(f"{case.fault}@{request.host if request.service == 'proxy' else request.service}")
+    return ended()
+
+
+def afterwards(machine: Machine, command: Command) -> list[str]:
+    """The fault is gone: the same command gets there, and so does the next rotation."""
+    machine.arrived()
+    if command in READING:
+        machine.later(2 * HOUR)
+        again = _run(machine, command.arguments)
+        found, machine.broken = machine.broken, []
+        return [
+            *found,
+            *([f"again, without the fault: {again.told}"] if again.status else []),
+            *machine.oracle.broken_settled(),
+        ]
+    return machine.rotates_within_two_runs(_filled(machine, command.again))
+
+
+def said_badly(run: Run) -> list[str]:
+    """What is wrong with what a run says: no cause, no remedy, or too much."""
+    wrong = []
+    lines = run.err.splitlines()
+    if run.status != 0:
+        if not any(line.startswith(("rotator: error: ", "rotator: hint: ")) for line in lines):
+            wrong.append("it fails without a word")
+        elif not any(line.startswith("rotator: hint: ") for line in lines):
+            wrong.append(f"it fails without a hint: {run.err}")
+    elif any(line.startswith("rotator: error: ") for line in lines):
+        wrong.append(f"status 0 with an error: {run.err}")
+    wrong += [f"a line of somebody else: {line[:200]}" for line in lines if not line.startswith("rotator: ")]
+    if len(run.err) > LONGEST:
+        wrong.append(f"{len(run.err)} characters of errors: {run.err[:300]}")
+    secret = re.search(r"eyJ[\w-]{8}|-----BEGIN|<html|Traceback|X-Qlik-User", run.err)
+    if secret:
+        wrong.append(f"it shows {secret[0]}: {run.err[:300]}")
+    if re.search(r"<html|Traceback|PRIVATE KEY", run.out):
+        wrong.append(f"it prints {run.out[:300]}")
+    return wrong

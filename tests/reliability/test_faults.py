@@ -1,0 +1,119 @@
+"""Each fault of the sandbox at each request of each command: exit status, message, invariant, and what comes after.
+
+The requests are those of the sandbox's own log of an undisturbed run. What exit status a fault may end in stands in a
+table here, by what the request is to rotator; what holds for all of them is in `machine.faulted`.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from machine.commands import Command
+from machine.faulted import FAULTED, SILENT, Case, cases, struck
+from machine.host import Machine, running
+from sampling import record, sample
+
+
+SAMPLE = 5
+"""Cases of each command in a run that does not soak."""
+
+CUT: Final = ("reset", "lost", "late")
+SLOW: Final = ("slow", "cold")
+SENSELESS: Final = ("status=500", "status=503", "html", "truncate", "oversize")
+"""Answers after which nobody knows what was done: asked again where a change is under way."""
+NO: Final = ("status=400", "status=401", "status=403", "status=404", "redirect", "conflict")
+DONE, FAILED, PERSON = 0, 1, 4
+EITHER: Final = {DONE, FAILED}
+
+
+def table(**statuses: set[int]) -> dict[str, set[int]]:
+    """Exit statuses by fault, from the statuses by group; a group in capitals, a single fault by its name."""
+    groups = {"CUT": CUT, "SLOW": SLOW, "SENSELESS": SENSELESS, "NO": NO}
+    found: dict[str, set[int]] = {}
+    for name, allowed in statuses.items():
+        for kind in groups.get(name, (name.replace("_", "="),)):
+            found[kind] = allowed
+    return found
+
+
+# A GET whose connection is cut is sent once more; while a proxy is down for longer, that fails too.
+LOOKING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED})
+# Some look only for the sessions that would be cut, which are then not known.
+LOOKING_OR_COUNTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
+# After a change the server is asked until it gives an answer that makes sense; a refusal is one.
+LOOKING_AFTER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
+WRITING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={FAILED}, conflict={DONE})
+# A POST is not made again: where it was not done, the next run does it.
+CREATING: Final = table(CUT=EITHER, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO={FAILED})
+# Of a login that is made once, only a 404 to csrftoken says nothing: older releases have none.
+LOGGING_IN: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED}, status_404=EITHER)
+# One that is made until it succeeds.
+TESTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
+# One that is made once before a change, and until it succeeds after it.
+BOTH: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
+WHATEVER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
+
+PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
+    "create-proxy --plan": {"look": LOOKING},
+    "create-proxy (as desired)": {"look": LOOKING, "login": TESTING},
+    "rotate --dry-run": {"look": LOOKING_OR_COUNTING, "login": LOGGING_IN},
+    # That the current key is refused is for a person; of the others it is what is wanted.
+    "verify": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": {DONE, FAILED, PERSON}}},
+    "status": {"look": LOOKING},
+    "doctor": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": EITHER}},
+    "recover (settled)": {"look": LOOKING, "login": LOGGING_IN},
+    "token --json": {"look": WHATEVER},
+    "create-proxy": {"look": LOOKING_AFTER, "write": {**WRITING, **CREATING, "conflict": EITHER}, "login": TESTING},
+    "create-proxy (repair)": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "rotate": {"look": LOOKING_AFTER, "write": WRITING, "login": BOTH},
+    "rotate --prepare": {"look": LOOKING, "login": LOGGING_IN},
+    "rollback": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "recover": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "keys prune": {"look": LOOKING},
+    "adopt --key": {"look": LOOKING, "login": LOGGING_IN},
+    "adopt --replace-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+}
+"""What §3 of the design promises of each command, by the request that is struck and by the fault."""
+STUCK: Final = {"create-proxy": {FAILED}, "create-proxy (repair)": {FAILED}, "rotate": {FAILED}, "rollback": {FAILED}}
+"""A proxy that never takes the change: the new key does not log in there, and what can be undone is."""
+
+
+def promised(case: Case) -> set[int]:
+    """The exit statuses that the command may end in."""
+    if case.request is None:
+        return STUCK.get(case.command.name, {DONE}) if case.kind == "stuck" else {DONE}
+    if case.request.role in ("logout", "count"):
+        return {DONE}
+    return PROMISED[case.command.name][case.request.role][case.kind]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with running(tmp_path_factory.mktemp("faults")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("command", FAULTED, ids=str)
+def test_a_fault_at_any_request_ends_as_promised_and_the_next_run_gets_there(
+    machine: Machine, command: Command, request: pytest.FixtureRequest
+) -> None:
+    every = cases(machine, command)
+    chosen = sample(request.config, f"faults {command}", every, SAMPLE)
+    told = []
+    for case in chosen:
+        came = struck(machine, case)
+        told += [f"{case}: {what}" for what in came.wrong]
+        if came.run.status not in promised(case):
+            told.append(f"{case}: not of {promised(case)}: {came.run.told}")
+    record("faults", command.name, cases=len(chosen))
+    assert told == []
+
+
+@pytest.mark.parametrize("arguments", SILENT, ids=" ".join)
+def test_these_ask_nothing_of_the_server(machine: Machine, arguments: tuple[str, ...]) -> None:
+    machine.settled()
+    machine.sandbox.forget_requests()
+    ended = machine.run(*arguments)
+    assert machine.sandbox.control("GET", "/requests") == []
+    assert ended.status == (1 if arguments == ("due",) else 0), ended.told
+    machine.fresh()

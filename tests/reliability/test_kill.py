@@ -1,0 +1,63 @@
+"""SIGKILL before and after each effect of six commands; then the next ordinary run. An oracle looks at every stage.
+
+The points are what `machine.boundaries` counts in a run that is not killed: each request (before it, when it is sent,
+after its answer), each call of the keyring, each write of the journal, each file created, synced, renamed or removed.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from machine.commands import COMMANDS, Command
+from machine.crashes import crashed, crashes, points
+from machine.host import Machine, Stop, running
+from sampling import record, sample
+
+
+LEAST = 300
+SAMPLE = 10
+"""Points of each command in a run that does not soak, and half as many requests that land late."""
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with running(tmp_path_factory.mktemp("kill")) as made:
+        yield made
+
+
+def test_there_are_at_least_300_distinct_points(machine: Machine) -> None:
+    found = {(command.name, *stop) for command in COMMANDS for stop in points(machine, command)}
+    record("kill", "points", points=len(found))
+    assert len(found) >= LEAST
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_killed_anywhere_the_next_run_gets_there(
+    machine: Machine, command: Command, request: pytest.FixtureRequest
+) -> None:
+    every = points(machine, command)
+    writes = [stop for stop in every if stop[0].startswith(("sent PUT", "sent POST"))]
+    name = f"kill {command}"
+    chosen = [(stop, False) for stop in sample(request.config, name, every, SAMPLE)]
+    chosen += [(stop, True) for stop in sample(request.config, f"{name}, late", writes, SAMPLE // 2)]
+    record("kill", command.name, killed=len(chosen))
+    assert crashes(machine, command, chosen) == []
+
+
+@pytest.mark.parametrize(
+    ("plant", "name", "stop"),
+    [
+        ("promote_before_test", "undo", ("before GET /portal/qps/csrftoken of rim1.localhost", 2)),
+        ("send_before_the_intent", "rotate", ("before keyring set index", 2)),
+        ("send_before_the_key_is_stored", "rotate", ("before keyring set key", 1)),
+    ],
+)
+def test_a_bug_planted_on_purpose_is_found(machine: Machine, plant: str, name: str, stop: Stop) -> None:
+    command = next(command for command in COMMANDS if command.name == name)
+    machine.settled()
+    machine.plants = (plant,)
+    try:
+        broken = crashed(machine, command, stop)
+    finally:
+        machine.plants = ()
+        machine.fresh()
+    assert broken
