@@ -32,10 +32,9 @@ PLANTED: Final = (
     ),
     Planted(
         "an item written in its place",
-        "keystore/sealed_file.py",
-        "        temporary = path.with_name(path.name + _TEMPORARY)\n        with _mapped(self._folder):\n            try:\n",
-        "        temporary = path.with_name(path.name + _TEMPORARY)\n        path.unlink(missing_ok=True)\n"
-        "        with _mapped(self._folder):\n            try:\n",
+        "keystore/private_folder.py",
+        "                temporary.unlink(missing_ok=True)\n                flags",
+        "                path.unlink(missing_ok=True)\n                flags",
         "tests/keystore/test_stores.py::test_a_full_disk_leaves_the_old_text",
     ),
     Planted(

@@ -26,86 +26,86 @@ def in_the_middle(server: Server) -> None:
     assert server.box.show(UNIT, "ActiveState") == "activating"
 
 
-def test_nothing_is_due_at_first_and_that_is_no_failure(portal: Server) -> None:
-    said = portal.do("By timer")
+def test_nothing_is_due_at_first_and_that_is_no_failure(managed: Server) -> None:
+    said = managed.do("By timer")
     assert TIMER in said
-    assert portal.rotations() == 0
-    assert portal.box.show(UNIT, "Result") == "success"
-    assert portal.box.run("systemctl --failed --plain --no-legend").out == ""
-    assert portal.box.run("systemctl is-enabled rotator.target").out.strip() == "enabled"
+    assert managed.rotations() == 0
+    assert managed.box.show(UNIT, "Result") == "success"
+    assert managed.box.run("systemctl --failed --plain --no-legend").out == ""
+    assert managed.box.run("systemctl is-enabled rotator.target").out.strip() == "enabled"
 
 
-def test_a_timer_starts_the_first_rotation(portal: Server) -> None:
-    portal.always_due()
-    before = portal.fingerprint()
-    portal.box.write(QUICK_TIMER, QUICK)
-    portal.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
-    portal.box.until(f"journalctl -u {UNIT} | grep -q ': rotated'")
-    portal.box.run(f"systemctl stop {TIMER}")
-    waits(portal)
-    assert portal.rotations() >= 1
-    assert portal.fingerprint() != before
-    assert portal.rotator("verify").status == 0
-    assert "rotate by rotator (systemd): rotated" in portal.rotator("history").out
+def test_a_timer_starts_the_first_rotation(managed: Server) -> None:
+    managed.always_due()
+    before = managed.fingerprint()
+    managed.box.write(QUICK_TIMER, QUICK)
+    managed.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
+    managed.box.until(f"journalctl -u {UNIT} | grep -q ': rotated'")
+    managed.box.run(f"systemctl stop {TIMER}")
+    waits(managed)
+    assert managed.rotations() >= 1
+    assert managed.fingerprint() != before
+    assert managed.rotator("verify").status == 0
+    assert "rotate by rotator (systemd): rotated" in managed.rotator("history").out
 
 
-def test_a_run_that_finds_the_lock_taken_is_no_failure(portal: Server) -> None:
-    in_the_middle(portal)
-    busy = portal.rotator("rotate portal --now --yes", check=False)
+def test_a_run_that_finds_the_lock_taken_is_no_failure(managed: Server) -> None:
+    in_the_middle(managed)
+    busy = managed.rotator("rotate portal --now --yes", check=False)
     assert busy.status == 3, busy.text
-    waits(portal)
-    assert portal.box.show(UNIT, "Result") == "success"
-    assert portal.rotations() == 1
+    waits(managed)
+    assert managed.box.show(UNIT, "Result") == "success"
+    assert managed.rotations() == 1
 
 
-def test_an_error_of_the_question_whether_it_is_due_is_a_failure(portal: Server) -> None:
-    portal.box.run("echo 'nonsense = 1' >>/etc/rotator/rotator.toml")
-    assert portal.box.run(f"systemctl start {UNIT}", check=False).status != 0
-    assert portal.box.show(UNIT, "Result") == "exit-code"
-    assert "rotator: error: " in portal.box.journal(UNIT)
-    portal.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q rotator")
+def test_an_error_of_the_question_whether_it_is_due_is_a_failure(managed: Server) -> None:
+    managed.box.run("echo 'nonsense = 1' >>/etc/rotator/rotator.toml")
+    assert managed.box.run(f"systemctl start {UNIT}", check=False).status != 0
+    assert managed.box.show(UNIT, "Result") == "exit-code"
+    assert "rotator: error: " in managed.box.journal(UNIT)
+    managed.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q rotator")
 
 
-def test_a_stop_in_the_middle_waits_for_the_end(portal: Server) -> None:
-    in_the_middle(portal)
-    portal.box.run(f"systemctl stop {UNIT}")
-    assert portal.box.show(UNIT, "Result") == "success"
-    assert portal.rotations() == 1
-    assert portal.rotator("verify").status == 0
+def test_a_stop_in_the_middle_waits_for_the_end(managed: Server) -> None:
+    in_the_middle(managed)
+    managed.box.run(f"systemctl stop {UNIT}")
+    assert managed.box.show(UNIT, "Result") == "success"
+    assert managed.rotations() == 1
+    assert managed.rotator("verify").status == 0
 
 
-def test_the_target_stops_and_starts_everything(portal: Server) -> None:
-    portal.do("By timer")
-    portal.box.run("systemctl stop rotator.target")
-    assert portal.box.show(TIMER, "ActiveState") == "inactive"
-    portal.box.run("systemctl start rotator.target")
-    assert portal.box.show(TIMER, "ActiveState") == "active"
-    portal.box.reboot()
-    assert portal.box.show(TIMER, "ActiveState") == "active"
+def test_the_target_stops_and_starts_everything(managed: Server) -> None:
+    managed.do("By timer")
+    managed.box.run("systemctl stop rotator.target")
+    assert managed.box.show(TIMER, "ActiveState") == "inactive"
+    managed.box.run("systemctl start rotator.target")
+    assert managed.box.show(TIMER, "ActiveState") == "active"
+    managed.box.reboot()
+    assert managed.box.show(TIMER, "ActiveState") == "active"
 
 
-def test_after_a_reboot_state_and_keys_are_there_and_what_was_missed_is_caught_up(portal: Server) -> None:
-    portal.always_due()
-    before = portal.fingerprint()
-    portal.box.write("/etc/systemd/system/rotator-rotate@.timer.d/prompt.conf", "[Timer]\nRandomizedDelaySec=0\n")
-    portal.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
-    assert portal.rotations() == 0
+def test_after_a_reboot_state_and_keys_are_there_and_what_was_missed_is_caught_up(managed: Server) -> None:
+    managed.always_due()
+    before = managed.fingerprint()
+    managed.box.write("/etc/systemd/system/rotator-rotate@.timer.d/prompt.conf", "[Timer]\nRandomizedDelaySec=0\n")
+    managed.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
+    assert managed.rotations() == 0
     stamp = "/var/lib/systemd/timers/stamp-" + TIMER
     # As if it had been down since: the timer's last run is in its stamp.
-    portal.box.run(f"systemctl stop {TIMER}; touch -d '-1 hour' {stamp}")
-    portal.box.reboot()
-    portal.box.until(f"journalctl -b -u {UNIT} | grep -q ': rotated'")
-    assert portal.rotations() == 1
-    assert portal.fingerprint() != before
-    keys = json.loads(portal.rotator("keys list --json").out)
+    managed.box.run(f"systemctl stop {TIMER}; touch -d '-1 hour' {stamp}")
+    managed.box.reboot()
+    managed.box.until(f"journalctl -b -u {UNIT} | grep -q ': rotated'")
+    assert managed.rotations() == 1
+    assert managed.fingerprint() != before
+    keys = json.loads(managed.rotator("keys list --json").out)
     assert before in json.dumps(keys)
-    assert "create-proxy" in portal.rotator("history").out
+    assert "create-proxy" in managed.rotator("history").out
 
 
-def test_after_a_power_cut_in_the_middle_the_next_boot_gets_there(portal: Server) -> None:
-    in_the_middle(portal)
-    portal.box.cut_power()
-    portal.box.boot()
-    portal.box.run(f"systemctl start {UNIT}")
-    assert portal.rotator("verify").status == 0
-    assert "interrupted" in portal.rotator("history").out
+def test_after_a_power_cut_in_the_middle_the_next_boot_gets_there(managed: Server) -> None:
+    in_the_middle(managed)
+    managed.box.cut_power()
+    managed.box.boot()
+    managed.box.run(f"systemctl start {UNIT}")
+    assert managed.rotator("verify").status == 0
+    assert "interrupted" in managed.rotator("history").out
