@@ -23,6 +23,7 @@ ROTATOR = str(Path(sys.executable).with_name("rotator"))
 KEY_BITS = 3072
 PAIRS = 20
 STARTS = 20
+LOOK_EVERY = 600.0
 GOALS = {"rotation": 1.3, "version": 3.0, "due": 20.0, "memory": 80.0}
 
 
@@ -67,6 +68,34 @@ def start_up(command: Sequence[str], expected: int, environment: dict[str, str])
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
 
 
+def idle(environment: dict[str, str], seconds: float = 60.0) -> str:
+    """The row of `rotator daemon` while nothing is due: memory, and share of a core over so many seconds."""
+    command = (ROTATOR, "daemon")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}) as daemon:
+        try:
+            line = daemon.stderr.readline() if daemon.stderr else ""
+            if "the daemon runs" not in line:
+                sys.exit(f"rotator daemon said {line!r}")
+            before, look = processor(daemon.pid)
+            time.sleep(seconds)
+            after, _ = processor(daemon.pid)
+            status = Path(f"/proc/{daemon.pid}/status").read_text()
+        finally:
+            daemon.terminate()
+    memory = int(status.split("VmRSS:")[1].split()[0]) / 1024
+    share, looks = (after - before) / seconds, look / LOOK_EVERY
+    told = f"{memory:.0f} MiB, {share:.3%} of a core, {looks:.3%} more for a look every ten minutes"
+    return f"| `rotator daemon`, idle for {seconds:.0f} s | {told} | | |"
+
+
+def processor(pid: int) -> tuple[float, float]:
+    """Seconds of processor that a process has used, and those of its children that have ended."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    own = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return own, (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def measured(ready: dict[str, Any], folder: Path, pairs: int) -> int:
     """The rows against a running sandbox; rotator and the script have a virtual proxy each."""
     config = Path(ready["config"])
@@ -98,6 +127,7 @@ def measured(ready: dict[str, Any], folder: Path, pairs: int) -> int:
     for name, told in rows.items():
         print(f"| {told} | {figures[name]:.2f} | {GOALS[name]:g}{' MISSED' if name in missed else ''} |")
     print(f"| requests of a rotation on one proxy | {requests} | | |")
+    print(idle(environment))
     return 1 if missed else 0
 
 

@@ -5,6 +5,7 @@
     |-- UsageError                          2
     |-- TryLater                            3  nothing changed
     |   |-- LockHeld
+    |   |-- Stopped                          by SIGTERM, in time
     |   `-- WindowClosed
     |-- PersonNeeded                        4  drift, an undo that failed, an unknown state
     |   |-- Drift
@@ -130,6 +131,10 @@ class TryLater(RotatorError):
 
 class LockHeld(TryLater):
     """Another rotator works on the same virtual proxy."""
+
+
+class Stopped(TryLater):
+    """This process was asked to stop before it changed anything."""
 
 
 class WindowClosed(TryLater):

@@ -1,12 +1,28 @@
-"""The keyring and the server with every change of them written to the journal: intent before, outcome after."""
+"""The keyring and the server with every change of them written to the journal: intent before, outcome after.
+
+Here a stop is obeyed too: before each look while nothing was changed, never after the first change.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rotator.errors import RestoredKeyring
 from rotator.keys import PrivateKey
-from rotator.model import Digest, Json, KeyVersion, Memory, Node, ProxyService, Ring, VirtualProxy, short
-from rotator.ports import Journal, KeyStore, Repository
+from rotator.model import (
+    Digest,
+    Json,
+    KeyVersion,
+    LoginOutcome,
+    Memory,
+    Node,
+    ProxyService,
+    Ring,
+    User,
+    VirtualProxy,
+    short,
+)
+from rotator.ports import Journal, KeyStore, Logins, Repository
+from rotator.stopping import Stop
 
 
 class Unrecorded:
@@ -29,27 +45,32 @@ class Unrecorded:
 class RecordedRepository:
     """Implements ports.Repository: writes are recorded, reads pass through."""
 
-    def __init__(self, repository: Repository, journal: Journal) -> None:
+    def __init__(self, repository: Repository, journal: Journal, stop: Stop | None = None) -> None:
         self._repository = repository
         self._journal = journal
+        self._stop = stop or Stop()
 
     def create(self, body: Mapping[str, Json]) -> VirtualProxy:
         """POST a new virtual proxy."""
+        self._stop.change()
         with self._journal.effect("POST virtual proxy", str(body.get("prefix", ""))):
             return self._repository.create(body)
 
     def update(self, entity: Mapping[str, Json]) -> VirtualProxy:
         """PUT a whole entity."""
+        self._stop.change()
         with self._journal.effect("PUT virtual proxy", str(entity.get("id", ""))):
             return self._repository.update(entity)
 
     def link(self, proxy: ProxyService, proxy_id: str) -> None:
         """Link a virtual proxy to a proxy."""
+        self._stop.change()
         with self._journal.effect("link proxy", proxy.host):
             self._repository.link(proxy, proxy_id)
 
     def build_version(self) -> str:
         """The version of the server."""
+        self._stop.check()
         return self._repository.build_version()
 
     def clock_offset(self) -> float | None:
@@ -58,23 +79,53 @@ class RecordedRepository:
 
     def virtual_proxies(self) -> tuple[VirtualProxy, ...]:
         """All that the caller may see."""
+        self._stop.check()
         return self._repository.virtual_proxies()
 
     def virtual_proxy(self, proxy_id: str) -> VirtualProxy:
         """One, whole."""
+        self._stop.check()
         return self._repository.virtual_proxy(proxy_id)
 
     def find(self, prefix: str) -> VirtualProxy | None:
         """The one with this prefix."""
+        self._stop.check()
         return self._repository.find(prefix)
 
     def proxies(self) -> tuple[ProxyService, ...]:
         """The proxies of the site."""
+        self._stop.check()
         return self._repository.proxies()
 
     def nodes(self) -> tuple[Node, ...]:
         """The server nodes."""
+        self._stop.check()
         return self._repository.nodes()
+
+
+class StoppableLogins:
+    """Implements ports.Logins: while nothing was changed yet no login is begun after a stop was asked for."""
+
+    def __init__(self, logins: Logins, stop: Stop) -> None:
+        self._logins = logins
+        self._stop = stop
+
+    def attempt(self, proxy: ProxyService, virtual_proxy: VirtualProxy, token: str | None, user: User) -> LoginOutcome:
+        """Log in, and out again. Raises Stopped."""
+        self._stop.check()
+        return self._logins.attempt(proxy, virtual_proxy, token, user)
+
+    def reachable(self, proxy: ProxyService) -> bool:
+        """Whether it can be reached from here."""
+        return self._logins.reachable(proxy)
+
+    def clock_offset(self, proxy: ProxyService) -> float | None:
+        """Seconds that the proxy's clock is ahead of ours."""
+        return self._logins.clock_offset(proxy)
+
+    def refresh(self) -> None:
+        """Drop pooled connections."""
+        self._logins.refresh()
 
 
 class RecordedKeyStore:
@@ -93,6 +144,7 @@ class RecordedKeyStore:
         mirror: Callable[[], int],
         note: Callable[[int], None],
         recovering: bool = False,
+        stop: Stop | None = None,
     ) -> None:
         self._keystore = keystore
         self._journal = journal
@@ -100,6 +152,7 @@ class RecordedKeyStore:
         self._mirror = mirror
         self._note = note
         self._recovering = recovering
+        self._stop = stop or Stop()
 
     def memory(self) -> Memory:
         """What the journal remembers of these keys, against what the keyring holds."""
@@ -116,6 +169,8 @@ class RecordedKeyStore:
         """The stages as they are now. Raises RestoredKeyring where the journal knows of later ones."""
         ring, known = self._keystore.ring(), self._mirror()
         if ring.generation >= known or self._recovering:
+            if ring.intent is not None:
+                self._stop.change()
             return ring
         what = "no keys of it any more" if ring.generation == 0 else f"an older copy of them ({ring.generation})"
         raise RestoredKeyring(
@@ -125,7 +180,9 @@ class RecordedKeyStore:
         )
 
     def save(self, ring: Ring) -> Ring:
-        """Store the ring under the next generation."""
+        """Store the ring under the next generation. An intent in it is the point from which nothing stops a run."""
+        if ring.intent is not None:
+            self._stop.change()
         doing = f"{ring.intent.kind} to {short(ring.intent.after)}" if ring.intent else "no change under way"
         with self._journal.effect("save ring", doing):
             saved = self._keystore.save(ring)
@@ -134,21 +191,25 @@ class RecordedKeyStore:
 
     def add_key(self, version: KeyVersion, key: PrivateKey) -> None:
         """Store a private key."""
+        self._stop.check()
         with self._journal.effect("store key", short(version.fingerprint)):
             self._keystore.add_key(version, key)
 
     def add_certificate(self, text: str) -> Digest:
         """Keep a certificate's text."""
+        self._stop.check()
         with self._journal.effect("store certificate"):
             return self._keystore.add_certificate(text)
 
     def remove(self, ring: Ring, version: KeyVersion) -> None:
         """Delete a private key."""
+        self._stop.change()
         with self._journal.effect("delete key", short(version.fingerprint)):
             self._keystore.remove(ring, version)
 
     def clear(self) -> None:
         """Delete everything. The journal forgets the ring first, so that its absence is no surprise after a crash."""
+        self._stop.change()
         self._note(0)
         with self._journal.effect("delete all keys"):
             self._keystore.clear()

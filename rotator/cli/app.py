@@ -15,6 +15,7 @@ import typer
 
 from rotator.cli.adopt import adopt
 from rotator.cli.create_proxy import create_proxy
+from rotator.cli.daemon import daemon
 from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
 from rotator.cli.due import due
@@ -60,6 +61,7 @@ for command, name, said in (
     (create_proxy, "create-proxy", "Create or repair virtual proxies."),
     (adopt, "adopt", "Take over a virtual proxy in use."),
     (rotate, "rotate", "Replace the signing key."),
+    (daemon, "daemon", "Run the schedule in one process."),
     (due, "due", "Tell by the exit status what is due."),
     (verify, "verify", "Test logins on every proxy."),
     (status, "status", "Show how things are now."),
@@ -87,6 +89,9 @@ def options(
         Path | None, typer.Option("--config", metavar="FILE", help="The configuration file (or $ROTATOR_CONFIG).")
     ] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every step on standard error.")] = False,
+    config_from_stdin: Annotated[
+        bool, typer.Option("--config-from-stdin", hidden=True, help="FILE as the daemon has read it.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", help="The version.")] = False,
 ) -> None:
     """Take the options before the command."""
@@ -99,6 +104,8 @@ def options(
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(ExitStatus.USAGE)
     context.obj = Session(command=context.invoked_subcommand or "", config_path=config, verbose=verbose)
+    if config_from_stdin:
+        context.obj.config_text = sys.stdin.buffer.read().decode()
     _started.append(context.obj)
     if verbose:
         log_to_stderr()

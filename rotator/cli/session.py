@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """What the options before the command said, and the command's name."""
+    """What the options before the command said, and the command's name. `config_text` stands for what is in the file."""
 
     command: str
     config_path: Path | None = None
     verbose: bool = False
+    config_text: str | None = field(default=None, repr=False)
     _config: "Config | None" = field(default=None, repr=False)
 
     @property
@@ -34,9 +35,11 @@ class Session:
         if self._config is None:
             import os
 
-            from rotator.config import find, load
+            from rotator.config import find, load, load_text
 
-            self._config = load(find(self.config_path, os.environ), os.environ)
+            source = find(self.config_path, os.environ)
+            text = self.config_text
+            self._config = load(source, os.environ) if text is None else load_text(text, source, os.environ)
         return self._config
 
     def tell(self, line: str) -> None:

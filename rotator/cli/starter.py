@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rotator.accounts import current
+from rotator.daemon import CHILD_VARIABLE
 
 
 CGROUP = Path("/proc/self/cgroup")
@@ -11,12 +12,16 @@ CGROUP = Path("/proc/self/cgroup")
 
 
 def started_by(environment: Mapping[str, str]) -> str:
-    """The account, who became it by sudo, and the unit that systemd started, e.g. `rotator (rotator.service)`."""
+    """The account, who became it by sudo, and what started it: rotator's daemon, or a unit of systemd.
+
+    As `rotator (daemon)`, `rotator (rotator-rotate@portal.service)`.
+    """
     account = current()
     person = environment.get("SUDO_USER")
     by = f" for {person} by sudo" if person and person != account else ""
     unit = _unit() if "INVOCATION_ID" in environment else ""
-    return account + by + (f" ({unit})" if unit else "")
+    what = "daemon" if CHILD_VARIABLE in environment else unit
+    return account + by + (f" ({what})" if what else "")
 
 
 def _unit() -> str:

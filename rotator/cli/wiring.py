@@ -31,10 +31,11 @@ from rotator.qlik.login import ProxyLogins
 from rotator.qlik.qrs import Qrs
 from rotator.qlik.sessions import ProxySessions
 from rotator.qlik.transport import Transport, exchanges
-from rotator.recorded import RecordedKeyStore, RecordedRepository, Unrecorded
+from rotator.recorded import RecordedKeyStore, RecordedRepository, StoppableLogins, Unrecorded
 from rotator.scene import Scene
 from rotator.state import directory, lock
 from rotator.state.journal import Journal
+from rotator.stopping import Stop
 
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class Wiring:
         self._keys = KeyMaker()
         self._sites: dict[str, SiteAccess] = {}
         self._clock = SystemClock()
+        self._stop = Stop()
         self.keyring = Keyring(session.config)
 
     def expect_key(self, bits: int) -> None:
@@ -177,9 +179,10 @@ class Wiring:
             spec.name,
             mirror=lambda: journal.generation(items.base),
             note=lambda number: journal.note_generation(items.base, number),
+            stop=self._stop,
             recovering=recovering,
         )
-        return self._scene(spec, RecordedRepository(access.repository, journal), keystore, journal)
+        return self._scene(spec, RecordedRepository(access.repository, journal, self._stop), keystore, journal)
 
     def _scene(
         self, spec: ProxySpec, repository: ports.Repository, keystore: ports.KeyStore, journal: ports.Journal
@@ -188,7 +191,7 @@ class Wiring:
         access = self.access(site)
         world = World(
             repository=repository,
-            logins=access.logins,
+            logins=StoppableLogins(access.logins, self._stop),
             sessions=access.sessions,
             keystore=keystore,
             journal=journal,
@@ -223,6 +226,9 @@ class Wiring:
         does not stop it.
         """
         config, session = self._session.config, self._session
+        if not looking:
+            self._stop.listen()
+            self._stop.begin(spec.name)
         directory.prepare(config.state)
         address = registry.address(config.sites[spec.site].qrs)
         with lock.held(config.state, f"site {address}", session.command, self._clock.now()):
@@ -240,6 +246,7 @@ class Wiring:
                         raise
                     # Users may be locked out by what a crash left: that comes first.
                     session.warn(f"{error.message}: a change is under way, so it goes on; history will have a gap")
+                    self._stop.change()
                     return verb(self.scene(spec))
                 return ending.took(verb(self._recorded(spec, journal, recovering=recovering)))
 
@@ -262,7 +269,8 @@ class Wiring:
         told = ", ".join(f"{cut.host} ({_sessions(cut)})" for cut in cuts)
         if self._consent is None and sys.stdin.isatty():
             typer.echo(f"rotator: these proxies restart, and end their sessions: {told}", err=True)
-            return typer.confirm("Go on?", err=True)
+            with self._stop.waiting():
+                return typer.confirm("Go on?", err=True)
         raise UsageError(
             f"this restarts proxies and ends their sessions: {told}", hint="say --yes to go on without being asked"
         )

@@ -120,6 +120,9 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
             f'= {days} is too short: with every = "{told(every)}" it must be at least '
             f"{(every + CERTIFICATE_MARGIN).days}",
         )
+    jitter = found.get("jitter")
+    if every and jitter and jitter > every:
+        reading.wrong((*path, "jitter"), f'must not be longer than every = "{told(every)}"')
     windows = found.get("window")
     for window in windows if isinstance(windows, tuple) else ():
         if settle and _length(window) < 2 * settle:

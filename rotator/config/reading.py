@@ -75,8 +75,13 @@ class Reading:
 
 def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
     """The file's text and its TOML. Raises ConfigError for a file that cannot be read or is not TOML."""
+    return parse_text(source, contents(source))
+
+
+def contents(source: Path) -> str:
+    """The text of the file. Raises ConfigError for one that cannot be read."""
     try:
-        text = source.read_bytes().decode("utf-8")
+        return source.read_bytes().decode("utf-8")
     except IsADirectoryError:
         raise ConfigError(f"{source} is a folder", hint=f"name the file: --config {source / 'rotator.toml'}") from None
     except OSError as error:
@@ -85,7 +90,6 @@ def parse(source: Path) -> tuple[Reading, dict[str, Any]]:
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from None
-    return parse_text(source, text)
 
 
 def parse_text(source: Path, text: str) -> tuple[Reading, dict[str, Any]]:

@@ -89,6 +89,7 @@ ROTATION: Final[dict[str, Key]] = {
     "every": Key(values.duration(timedelta(hours=1), timedelta(days=3650))),
     "cron": Key(schedule.cron),
     "window": Key(schedule.windows, ()),
+    "jitter": Key(values.duration(timedelta(0), timedelta(days=1)), timedelta(0)),
     "overlap": Key(_refused, later=True),
     "max_sessions": Key(_refused, later=True),
     "key_bits": Key(values.one_of({2048: 2048, 3072: 3072, 4096: 4096}), 3072),

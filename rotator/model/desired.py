@@ -159,11 +159,15 @@ Windows = AnyTime | tuple[Window, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """`[proxy.NAME.rotation]`. Exactly one of `every` and `cron` (five fields, UTC) is set."""
+    """`[proxy.NAME.rotation]`. Exactly one of `every` and `cron` (five fields, UTC) is set.
+
+    `jitter`: by how much at most the daemon spreads a start.
+    """
 
     every: timedelta | None = timedelta(days=30)
     cron: str | None = None
     windows: Windows = ()
+    jitter: timedelta = timedelta(0)
     strategy: Strategy = Strategy.IN_PLACE
     key_bits: int = 3072
     algorithm: Algorithm = Algorithm.RS256

@@ -25,18 +25,36 @@ def closes(windows: Windows, now: datetime) -> datetime | None:
     end = None
     at = now
     while at < now + _WEEK:
-        ends = [last for window in windows for first, last in _spans(window, at) if first <= at < last]
+        ends = [last for first, last in _all_spans(windows, at) if first <= at < last]
         if not ends:
             return end
         end = at = max(ends)
     return FOREVER
 
 
+def opened(windows: Windows, now: datetime) -> datetime | None:
+    """When the window that is open at `now` (UTC) opened; None where none is, and where one was open all week long."""
+    if isinstance(windows, AnyTime):
+        return None
+    at = min((first for first, last in _all_spans(windows, now) if first <= now < last), default=None)
+    while at is not None and at > now - _WEEK:
+        earlier = [first for first, last in _all_spans(windows, at) if first < at <= last]
+        if not earlier:
+            return at
+        at = min(earlier)
+    return None
+
+
 def next_opening(windows: Windows, now: datetime) -> datetime | None:
     """When a window opens next after `now` (UTC); None where there is none, or one is always open."""
     if isinstance(windows, AnyTime):
         return None
-    return min((first for window in windows for first, _ in _spans(window, now) if first > now), default=None)
+    return min((first for first, _ in _all_spans(windows, now) if first > now), default=None)
+
+
+def _all_spans(windows: tuple[Window, ...], now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The openings of all windows around `now`."""
+    return (span for window in windows for span in _spans(window, now))
 
 
 def _spans(window: Window, now: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -53,7 +53,7 @@ class World:
         """Keys that other people hold."""
         self.lost: set[str] = set()
         """Keys that were in a keyring until the keyring itself was lost."""
-        self._keys = 0
+        self.made: list[PrivateKey] = []
         self._accepted: set[tuple[str, str]] = set()
         self._before: dict[str, str | None] = {}
         self._wrote: dict[str, bool] = {}
@@ -66,8 +66,9 @@ class World:
         return made
 
     def new_key(self) -> PrivateKey:
-        self._keys += 1
-        return PrivateKey(pool.key(self._keys - 1))
+        made = PrivateKey(pool.key(len(self.made)))
+        self.made.append(made)
+        return made
 
     @property
     def prefix(self) -> str:
@@ -197,7 +198,7 @@ class World:
         if ended.crashed or ended.effects.disturbed:
             return
         before, shown = self._before[rotator.name], self.shown()
-        if ended.exit in (2, 78):
+        if ended.exit in (2, 78) and rotator.spec == self.spec:
             raise Broken(f"{ended.command} ends with {ended.exit}: {ended.message}")
         if ended.exit == 3 and (shown != before or self._wrote[rotator.name]):
             raise Broken(f"{ended.command} says that nothing was changed: {ended.message}")

@@ -1,0 +1,111 @@
+"""The rotations that run: one per site at a time, each within its limit, and not again at once where one failed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from rotator.daemon.children import Child, Handle
+from rotator.daemon.lines import Lines
+from rotator.errors import ExitStatus, RotatorError
+from rotator.model import ProxySpec
+from rotator.planning.starts import pause
+
+
+GRACE: Final = timedelta(minutes=5)
+"""How long a child that exceeded its limit is given to finish or undo before it is killed."""
+DEAD: Final = timedelta(minutes=1)
+"""How long after SIGKILL a child is waited for: one that is still there then cannot be ended by anybody."""
+MEANINGS: Final = {
+    ExitStatus.DONE: "done",
+    ExitStatus.FAILED: "failed; the key that was current still logs in",
+    ExitStatus.USAGE: "not understood",
+    ExitStatus.TRY_LATER: "nothing was changed; it is tried again",
+    ExitStatus.PERSON_NEEDED: "a person is needed",
+    ExitStatus.NOT_DELIVERED: "rotated and tested, but handing the key over or a notice failed",
+    ExitStatus.CONFIG: "the configuration does not allow it",
+}
+
+
+@dataclass(slots=True)
+class Pause:
+    """So many `starts` in a row left something due; the next is not before `until` on the monotonic clock."""
+
+    starts: int
+    until: float
+
+
+class Rotations:
+    """Children that rotate, by the name of their virtual proxy. `monotonic` gives seconds that never go back.
+
+    Pauses and limits are kept on that clock: one that is put back does not make them longer.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], lines: Lines) -> None:
+        self._monotonic = monotonic
+        self._lines = lines
+        self._pauses: dict[str, Pause] = {}
+        self.running: dict[str, Child] = {}
+
+    def free(self, spec: ProxySpec) -> bool:
+        """Whether nothing runs on its site."""
+        return spec.site not in {child.site for child in self.running.values()}
+
+    def wait(self, name: str) -> timedelta:
+        """How long its next start has to wait yet."""
+        held = self._pauses.get(name)
+        return timedelta(seconds=max(held.until - self._monotonic(), 0.0)) if held else timedelta(0)
+
+    def settled(self, name: str) -> None:
+        """Nothing of it is due: what failed before is over."""
+        self._pauses.pop(name, None)
+
+    def forget(self, names: frozenset[str]) -> None:
+        """Keep the pauses of these names only."""
+        self._pauses = {name: held for name, held in self._pauses.items() if name in names}
+
+    def add(self, child: Child) -> None:
+        """One was started."""
+        self.running[child.name] = child
+        self._lines.info(f"{child.name}: rotate started (process {child.handle.pid})")
+
+    def ended(self, handle: Handle, status: int) -> None:
+        """One has ended: say how, and pause before the next."""
+        name = next(name for name, child in self.running.items() if child.handle is handle)
+        del self.running[name]
+        self.pause(name)
+        told = f"{name}: rotate {ending(status)}"
+        if status in (ExitStatus.DONE, ExitStatus.TRY_LATER):
+            self._lines.info(told)
+        else:
+            self._lines.error(RotatorError(told, hint=f"what happened: rotator history {name}"))
+
+    def pause(self, name: str) -> None:
+        """Let the next start wait, the longer the more of them left something due."""
+        starts = (self._pauses[name].starts if name in self._pauses else 0) + 1
+        self._pauses[name] = Pause(starts, self._monotonic() + pause(starts).total_seconds())
+
+    def enforce(self, children: list[Child]) -> bool:
+        """Ask and then kill children that exceed their limit. Whether none has outlived even that."""
+        alive = True
+        for child in children:
+            over = timedelta(seconds=self._monotonic() - child.began) - child.limit
+            grace = GRACE if child.name else timedelta(0)
+            if over > timedelta(0) and not child.asked and child.name:
+                told = f"{child.name}: {child.command} takes longer than {child.limit}: it is asked to stop"
+                self._lines.error(RotatorError(told, hint=f"see where it stands: rotator history {child.name}"))
+                child.ask()
+            if over > grace and not child.killed:
+                if child.name:
+                    self._lines.warning(f"{child.name}: {child.command} (process {child.handle.pid}) is killed")
+                child.kill()
+            alive = alive and not over > grace + DEAD
+        return alive
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words."""
+    if status < 0:
+        return f"was killed by signal {-status}; the next run finishes or undoes what it has begun"
+    meaning = MEANINGS.get(ExitStatus(status)) if status in set(ExitStatus) else None
+    return f"ended with {status}" + (f": {meaning}" if meaning else "")
