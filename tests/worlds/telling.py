@@ -33,7 +33,9 @@ class Story:
         rotator = who or self.world.one
         began, seen = self.world.timeline.seconds, self._events(rotator)
         ended = rotator.run(command, strokes, verb, **options)
-        self.lines += [f"$ rotator {command}" + "".join(f" [{each.act} at {each.label} {each.nth}]" for each in strokes)]
+        self.lines += [
+            f"$ rotator {command}" + "".join(f" [{each.act} at {each.label} {each.nth}]" for each in strokes)
+        ]
         self.lines += [f"    {line}" for line in ended.told]
         self.lines += [f"    | {line}" for line in self._events(rotator)[len(seen) :]]
         self.lines += [f"    requests: {self._requests(ended)}; {self.world.timeline.seconds - began:.2f} s"]

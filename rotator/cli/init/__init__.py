@@ -1,6 +1,7 @@
 """rotator init."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -170,7 +171,7 @@ def _ask_and_write(
 
     folder = target.parent
     owner = _owner(talk)
-    own = owner is None or owner == os.geteuid()
+    own = owner is None or _is_me(owner)
     base = _base(folder)
     state = talk.ask("--state", "State directory", plain(values.path)) if "--state" in talk.given else base
     if own:
@@ -199,9 +200,13 @@ def _ask_and_write(
     return ending.result(target, files, access, chosen, ring)
 
 
+def _is_me(owner: int) -> bool:
+    return sys.platform == "win32" or owner == os.geteuid()
+
+
 def _owner(talk: "Interview") -> int | None:
     """The user id of the account that will run rotator, None for the one that runs this. Raises UsageError."""
-    if os.name != "posix" or (os.geteuid() != 0 and "--account" not in talk.given):
+    if sys.platform == "win32" or (os.geteuid() != 0 and "--account" not in talk.given):
         return None
     import pwd
 

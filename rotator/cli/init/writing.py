@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def _write(file: NewFile, owner: int | None, undo: list[Callable[[], object]]) -
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(file.data)
         stream.flush()
-        if os.name == "posix":
+        if sys.platform != "win32":
             if file.mode & 0o077:
                 os.fchown(descriptor, -1, file.path.parent.stat().st_gid)
             elif owner is not None:

@@ -13,7 +13,7 @@ from worlds.telling import Story
 from worlds.world import World
 
 
-STORIES = Path(__file__).parent / "stories"
+STORIES = Path(__file__).parents[1] / "verbs" / "stories"
 
 
 @pytest.fixture
