@@ -11,11 +11,11 @@ TIMER = "rotator-rotate@portal.timer"
 
 
 @pytest.fixture
-def watched(portal: Server) -> Server:
+def watched(machine: Server) -> Server:
     """The daemon, which runs."""
-    portal.do("By the daemon")
-    assert portal.box.show(DAEMON, "ActiveState") == "active"
-    return portal
+    machine.do("By the daemon")
+    assert machine.box.show(DAEMON, "ActiveState") == "active"
+    return machine
 
 
 def test_it_is_ready_and_tells_its_plan(watched: Server) -> None:
@@ -41,48 +41,48 @@ def test_a_reload_takes_the_new_configuration_and_keeps_the_old_one_where_it_is_
     assert watched.box.show(DAEMON, "NRestarts") == "0"
 
 
-def test_a_stop_in_the_middle_finishes_the_rotation(portal: Server) -> None:
-    portal.always_due()
-    portal.qlik.control("POST", "/delay", [3, 3])
-    portal.box.run(f"systemctl start {DAEMON}")
-    eventually("the certificate was put", lambda: portal.rotations() == 1)
-    portal.box.run(f"systemctl stop {DAEMON}")
-    assert portal.box.show(DAEMON, "Result") == "success"
-    assert portal.rotations() == 1
-    assert portal.rotator("verify").status == 0
-    assert "interrupted" not in portal.rotator("history").out
+def test_a_stop_in_the_middle_finishes_the_rotation(machine: Server) -> None:
+    machine.always_due()
+    machine.qlik.control("POST", "/delay", [3, 3])
+    machine.box.run(f"systemctl start {DAEMON}")
+    eventually("the certificate was put", lambda: machine.rotations() == 1)
+    machine.box.run(f"systemctl stop {DAEMON}")
+    assert machine.box.show(DAEMON, "Result") == "success"
+    assert machine.rotations() == 1
+    assert machine.rotator("verify").status == 0
+    assert "interrupted" not in machine.rotator("history").out
 
 
-def test_a_daemon_that_hangs_is_started_again(portal: Server) -> None:
-    portal.box.write(f"/etc/systemd/system/{DAEMON}.d/quick.conf", "[Service]\nWatchdogSec=2s\nRestartSec=0\n")
-    portal.box.run(f"systemctl daemon-reload; systemctl start {DAEMON}")
-    portal.box.run(f"kill -STOP $(systemctl show -P MainPID {DAEMON})")
-    portal.box.until(f"test $(systemctl show -P NRestarts {DAEMON}) = 1 && systemctl is-active -q {DAEMON}")
-    assert "Watchdog timeout" in portal.box.journal(DAEMON)
-    assert portal.box.run("find / -xdev -name 'core*' -newer /etc/rotator/rotator.toml -size +100k -type f").out == ""
+def test_a_daemon_that_hangs_is_started_again(machine: Server) -> None:
+    machine.box.write(f"/etc/systemd/system/{DAEMON}.d/quick.conf", "[Service]\nWatchdogSec=2s\nRestartSec=0\n")
+    machine.box.run(f"systemctl daemon-reload; systemctl start {DAEMON}")
+    machine.box.run(f"kill -STOP $(systemctl show -P MainPID {DAEMON})")
+    machine.box.until(f"test $(systemctl show -P NRestarts {DAEMON}) = 1 && systemctl is-active -q {DAEMON}")
+    assert "Watchdog timeout" in machine.box.journal(DAEMON)
+    assert machine.box.run("find / -xdev -name 'core*' -newer /etc/rotator/rotator.toml -size +100k -type f").out == ""
 
 
-def test_timer_and_daemon_together_do_no_harm(portal: Server) -> None:
-    portal.always_due()
-    portal.qlik.control("POST", "/delay", [1, 1])
-    portal.box.write(
+def test_timer_and_daemon_together_do_no_harm(machine: Server) -> None:
+    machine.always_due()
+    machine.qlik.control("POST", "/delay", [1, 1])
+    machine.box.write(
         "/etc/systemd/system/rotator-rotate@.timer.d/quick.conf",
         "[Timer]\nOnCalendar=\nOnCalendar=*:*:*\nRandomizedDelaySec=0\nAccuracySec=100ms\n",
     )
-    portal.box.run(f"systemctl daemon-reload; systemctl start {DAEMON} {TIMER}")
+    machine.box.run(f"systemctl daemon-reload; systemctl start {DAEMON} {TIMER}")
     for unit in (DAEMON, UNIT):
-        portal.box.until(f"journalctl -u {unit} | grep -q ': rotated'")
+        machine.box.until(f"journalctl -u {unit} | grep -q ': rotated'")
     # Both wanted it at the same time, and one of them was told that it is being worked on.
-    portal.box.until(f"journalctl -u {UNIT} -u {DAEMON} | grep -q 'is being worked on by rotator rotate of rotator'")
-    portal.box.run(f"systemctl stop {TIMER} {DAEMON}; systemctl stop {UNIT}")
-    assert portal.box.run("systemctl --failed --plain --no-legend").out == ""
-    assert portal.rotator("verify").status == 0
-    assert "interrupted" not in portal.rotator("history").out
+    machine.box.until(f"journalctl -u {UNIT} -u {DAEMON} | grep -q 'is being worked on by rotator rotate of rotator'")
+    machine.box.run(f"systemctl stop {TIMER} {DAEMON}; systemctl stop {UNIT}")
+    assert machine.box.run("systemctl --failed --plain --no-legend").out == ""
+    assert machine.rotator("verify").status == 0
+    assert "interrupted" not in machine.rotator("history").out
 
 
-def test_a_daemon_that_never_comes_up_is_told(portal: Server) -> None:
-    portal.box.run("echo 'nonsense = 1' >>/etc/rotator/rotator.toml")
-    assert portal.box.run(f"systemctl start {DAEMON}", check=False).status != 0
-    assert portal.box.show(DAEMON, "ExecMainStatus") == "78"
-    assert portal.box.show(DAEMON, "NRestarts") == "0"
-    portal.box.until(f"journalctl -u 'rotator-failed@{DAEMON}.service' | grep -q 'Tell that {DAEMON} has failed'")
+def test_a_daemon_that_never_comes_up_is_told(machine: Server) -> None:
+    machine.box.run("echo 'nonsense = 1' >>/etc/rotator/rotator.toml")
+    assert machine.box.run(f"systemctl start {DAEMON}", check=False).status != 0
+    assert machine.box.show(DAEMON, "ExecMainStatus") == "78"
+    assert machine.box.show(DAEMON, "NRestarts") == "0"
+    machine.box.until(f"journalctl -u 'rotator-failed@{DAEMON}.service' | grep -q 'Tell that {DAEMON} has failed'")

@@ -10,13 +10,13 @@ TOLD = "journalctl -o cat -t rotator-notice"
 
 
 @pytest.fixture
-def told(portal: Server) -> Server:
+def told(machine: Server) -> Server:
     """The portal with a hook that writes notices to the log."""
-    text = portal.box.read("/etc/rotator/rotator.toml")
+    text = machine.box.read("/etc/rotator/rotator.toml")
     text += '\n[notify]\nhooks = "/etc/rotator/hooks.d"\n'
-    portal.box.write("/etc/rotator/rotator.toml", text, mode="0640", owner="root:rotator")
-    assert "test" in portal.do("When a run fails")
-    return portal
+    machine.box.write("/etc/rotator/rotator.toml", text, mode="0640", owner="root:rotator")
+    assert "test" in machine.do("When a run fails")
+    return machine
 
 
 def idle(server: Server) -> None:

@@ -26,86 +26,86 @@ def in_the_middle(server: Server) -> None:
     assert server.box.show(UNIT, "ActiveState") == "activating"
 
 
-def test_nothing_is_due_at_first_and_that_is_no_failure(portal: Server) -> None:
-    said = portal.do("By timer")
+def test_nothing_is_due_at_first_and_that_is_no_failure(machine: Server) -> None:
+    said = machine.do("By timer")
     assert TIMER in said
-    assert portal.rotations() == 0
-    assert portal.box.show(UNIT, "Result") == "success"
-    assert portal.box.run("systemctl --failed --plain --no-legend").out == ""
-    assert portal.box.run("systemctl is-enabled rotator.target").out.strip() == "enabled"
+    assert machine.rotations() == 0
+    assert machine.box.show(UNIT, "Result") == "success"
+    assert machine.box.run("systemctl --failed --plain --no-legend").out == ""
+    assert machine.box.run("systemctl is-enabled rotator.target").out.strip() == "enabled"
 
 
-def test_a_timer_starts_the_first_rotation(portal: Server) -> None:
-    portal.always_due()
-    before = portal.fingerprint()
-    portal.box.write(QUICK_TIMER, QUICK)
-    portal.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
-    portal.box.until(f"journalctl -u {UNIT} | grep -q ': rotated'")
-    portal.box.run(f"systemctl stop {TIMER}")
-    waits(portal)
-    assert portal.rotations() >= 1
-    assert portal.fingerprint() != before
-    assert portal.rotator("verify").status == 0
-    assert "rotate by rotator (systemd): rotated" in portal.rotator("history").out
+def test_a_timer_starts_the_first_rotation(machine: Server) -> None:
+    machine.always_due()
+    before = machine.fingerprint()
+    machine.box.write(QUICK_TIMER, QUICK)
+    machine.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
+    machine.box.until(f"journalctl -u {UNIT} | grep -q ': rotated'")
+    machine.box.run(f"systemctl stop {TIMER}")
+    waits(machine)
+    assert machine.rotations() >= 1
+    assert machine.fingerprint() != before
+    assert machine.rotator("verify").status == 0
+    assert "rotate by rotator (systemd): rotated" in machine.rotator("history").out
 
 
-def test_a_run_that_finds_the_lock_taken_is_no_failure(portal: Server) -> None:
-    in_the_middle(portal)
-    busy = portal.rotator("rotate portal --now --yes", check=False)
+def test_a_run_that_finds_the_lock_taken_is_no_failure(machine: Server) -> None:
+    in_the_middle(machine)
+    busy = machine.rotator("rotate portal --now --yes", check=False)
     assert busy.status == 3, busy.text
-    waits(portal)
-    assert portal.box.show(UNIT, "Result") == "success"
-    assert portal.rotations() == 1
+    waits(machine)
+    assert machine.box.show(UNIT, "Result") == "success"
+    assert machine.rotations() == 1
 
 
-def test_an_error_of_the_question_whether_it_is_due_is_a_failure(portal: Server) -> None:
-    portal.box.run("echo 'nonsense = 1' >>/etc/rotator/rotator.toml")
-    assert portal.box.run(f"systemctl start {UNIT}", check=False).status != 0
-    assert portal.box.show(UNIT, "Result") == "exit-code"
-    assert "rotator: error: " in portal.box.journal(UNIT)
-    portal.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q rotator")
+def test_an_error_of_the_question_whether_it_is_due_is_a_failure(machine: Server) -> None:
+    machine.box.run("echo 'nonsense = 1' >>/etc/rotator/rotator.toml")
+    assert machine.box.run(f"systemctl start {UNIT}", check=False).status != 0
+    assert machine.box.show(UNIT, "Result") == "exit-code"
+    assert "rotator: error: " in machine.box.journal(UNIT)
+    machine.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q rotator")
 
 
-def test_a_stop_in_the_middle_waits_for_the_end(portal: Server) -> None:
-    in_the_middle(portal)
-    portal.box.run(f"systemctl stop {UNIT}")
-    assert portal.box.show(UNIT, "Result") == "success"
-    assert portal.rotations() == 1
-    assert portal.rotator("verify").status == 0
+def test_a_stop_in_the_middle_waits_for_the_end(machine: Server) -> None:
+    in_the_middle(machine)
+    machine.box.run(f"systemctl stop {UNIT}")
+    assert machine.box.show(UNIT, "Result") == "success"
+    assert machine.rotations() == 1
+    assert machine.rotator("verify").status == 0
 
 
-def test_the_target_stops_and_starts_everything(portal: Server) -> None:
-    portal.do("By timer")
-    portal.box.run("systemctl stop rotator.target")
-    assert portal.box.show(TIMER, "ActiveState") == "inactive"
-    portal.box.run("systemctl start rotator.target")
-    assert portal.box.show(TIMER, "ActiveState") == "active"
-    portal.box.reboot()
-    assert portal.box.show(TIMER, "ActiveState") == "active"
+def test_the_target_stops_and_starts_everything(machine: Server) -> None:
+    machine.do("By timer")
+    machine.box.run("systemctl stop rotator.target")
+    assert machine.box.show(TIMER, "ActiveState") == "inactive"
+    machine.box.run("systemctl start rotator.target")
+    assert machine.box.show(TIMER, "ActiveState") == "active"
+    machine.box.reboot()
+    assert machine.box.show(TIMER, "ActiveState") == "active"
 
 
-def test_after_a_reboot_state_and_keys_are_there_and_what_was_missed_is_caught_up(portal: Server) -> None:
-    portal.always_due()
-    before = portal.fingerprint()
-    portal.box.write("/etc/systemd/system/rotator-rotate@.timer.d/prompt.conf", "[Timer]\nRandomizedDelaySec=0\n")
-    portal.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
-    assert portal.rotations() == 0
+def test_after_a_reboot_state_and_keys_are_there_and_what_was_missed_is_caught_up(machine: Server) -> None:
+    machine.always_due()
+    before = machine.fingerprint()
+    machine.box.write("/etc/systemd/system/rotator-rotate@.timer.d/prompt.conf", "[Timer]\nRandomizedDelaySec=0\n")
+    machine.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
+    assert machine.rotations() == 0
     stamp = "/var/lib/systemd/timers/stamp-" + TIMER
     # As if it had been down since: the timer's last run is in its stamp.
-    portal.box.run(f"systemctl stop {TIMER}; touch -d '-1 hour' {stamp}")
-    portal.box.reboot()
-    portal.box.until(f"journalctl -b -u {UNIT} | grep -q ': rotated'")
-    assert portal.rotations() == 1
-    assert portal.fingerprint() != before
-    keys = json.loads(portal.rotator("keys list --json").out)
+    machine.box.run(f"systemctl stop {TIMER}; touch -d '-1 hour' {stamp}")
+    machine.box.reboot()
+    machine.box.until(f"journalctl -b -u {UNIT} | grep -q ': rotated'")
+    assert machine.rotations() == 1
+    assert machine.fingerprint() != before
+    keys = json.loads(machine.rotator("keys list --json").out)
     assert before in json.dumps(keys)
-    assert "create-proxy" in portal.rotator("history").out
+    assert "create-proxy" in machine.rotator("history").out
 
 
-def test_after_a_power_cut_in_the_middle_the_next_boot_gets_there(portal: Server) -> None:
-    in_the_middle(portal)
-    portal.box.cut_power()
-    portal.box.boot()
-    portal.box.run(f"systemctl start {UNIT}")
-    assert portal.rotator("verify").status == 0
-    assert "interrupted" in portal.rotator("history").out
+def test_after_a_power_cut_in_the_middle_the_next_boot_gets_there(machine: Server) -> None:
+    in_the_middle(machine)
+    machine.box.cut_power()
+    machine.box.boot()
+    machine.box.run(f"systemctl start {UNIT}")
+    assert machine.rotator("verify").status == 0
+    assert "interrupted" in machine.rotator("history").out
