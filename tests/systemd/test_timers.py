@@ -46,7 +46,7 @@ def test_a_timer_starts_the_first_rotation(portal: Server) -> None:
     assert portal.rotations() >= 1
     assert portal.fingerprint() != before
     assert portal.rotator("verify").status == 0
-    assert "rotate by rotator (systemd): rotated" in portal.rotator("history").out
+    assert f"rotate by rotator ({UNIT}): rotated" in portal.rotator("history").out
 
 
 def test_a_run_that_finds_the_lock_taken_is_no_failure(portal: Server) -> None:
