@@ -55,7 +55,10 @@ class Afterwards:
         if self._telling.notify.wanted:
             unusable = unusable or self._tried(lambda: self._queue(results, known))
             problems += self._directly(results) if unusable else self._delivered()
-        return [*problems, *self._metrics(unusable, known)]
+        unwritten = self._metrics(unusable, known)
+        if problems and not unwritten and not unusable:
+            self._tried(lambda: self._speak(results))
+        return [*problems, *unwritten]
 
     def looked(self, standings: Sequence[Standing], known: Known) -> list[RotatorError]:
         """A command looked at virtual proxies: the metrics are brought up to date, nobody is told."""
@@ -100,6 +103,13 @@ class Afterwards:
             if known is not None and any(result.exit_status == ExitStatus.DONE for result in results):
                 self._judge(box, _RUNS_AGAIN)
             self._warn(box, known)
+
+    def _speak(self, results: Sequence[Result]) -> None:
+        """Whoever sees this run end with 5 for its notices alone need not tell that too: they wait."""
+        invocation = self._environ.get("INVOCATION_ID")
+        if invocation:
+            with Outbox(self._telling.state) as box:
+                box.speak(invocation, [result.name for result in results])
 
     def _judge(self, box: Outbox, result: Result) -> None:
         before = box.troubles(result.site, result.name)

@@ -3,12 +3,14 @@
 import os
 import re
 import signal
-import stat
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from rotator.ownership import Cause, Use, guard
 
 
 LIMIT: Final = 60.0
@@ -21,7 +23,6 @@ _INHERITED: Final = (
 )
 _LONG_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 _EXCERPT: Final = 200
-_OTHERS_WRITE: Final = 0o022
 
 
 class Failed(Exception):
@@ -63,10 +64,10 @@ def run(command: Sequence[str | Path], told: Mapping[str, str], given: bytes = b
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Stop it and everything it started."""
     with suppress(OSError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
+        if sys.platform == "win32":
             process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
     for pipe in (process.stdin, process.stderr):
         if pipe is not None:
             with suppress(OSError):
@@ -74,20 +75,14 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def check(path: Path) -> None:
-    """Raise Failed for what somebody else could have put there: it would run with rotator's rights.
-
-    On Windows access lists decide, not modes.
-    """
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise Failed(f"cannot be used: {error.strerror}") from None
-    if os.name != "posix":
+    """Raise Failed for what somebody else could have put there: it would run with rotator's rights."""
+    fault = guard().fault(path, Use.GUARDED, administrator=True, follow=True)
+    if fault is None:
         return
-    if found.st_uid not in (0, os.geteuid()):
-        raise Failed("is not run: it belongs to another account; give it to root (chown root)")
-    if stat.S_IMODE(found.st_mode) & _OTHERS_WRITE:
-        raise Failed(f"is not run: others can write to it (mode {stat.S_IMODE(found.st_mode):04o}); chmod go-w {path}")
+    if fault.cause is Cause.UNREADABLE:
+        raise Failed(fault.said)
+    remedy = "give it to root, or to the account that runs rotator" if fault.cause is Cause.FOREIGN else fault.hint
+    raise Failed(f"is not run, since it {fault.said}" + (f": {remedy}" if remedy else ""))
 
 
 def _said(stderr: bytes) -> str:

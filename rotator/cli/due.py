@@ -33,7 +33,7 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
             from rotator.rotation import no_window
 
             raise no_window(spec)
-        if not found.due and session.config.notify.wanted:
+        if not found.due and found.reason is not DueReason.NO_KEY and session.config.notify.wanted:
             from rotator.cli.telling import notice_due
 
             waits = notice_due(session.config, spec, now)

@@ -54,6 +54,6 @@ def reference(text: str, option: str) -> SecretRef:
     if found.kind is SecretKind.FILE and not Path(found.name).exists():
         raise UsageError(
             f"{option}: {found.name} is not there",
-            hint=f"make a new key: (umask 077; head -c 32 /dev/urandom | base64 > {found.name})",
+            hint=f"make a new key: rotator keys master-key --output {found.name}",
         )
     return found

@@ -107,7 +107,7 @@ class Process:
 
     def kill(self) -> None:
         """End it, and what it has started."""
-        if os.name != "posix":
+        if sys.platform == "win32":
             self.popen.kill()
         elif self.popen.poll() is None:
             with suppress(ProcessLookupError):

@@ -59,7 +59,7 @@ class Notify:
             return
         # Whoever listens may be gone or busy; what the daemon is for goes on without.
         with suppress(OSError):
-            self._socket.sendto(message.encode(), socket.MSG_DONTWAIT, self._address)
+            self._socket.sendto(message.encode(), getattr(socket, "MSG_DONTWAIT", 0), self._address)
 
 
 def _watchdog(environ: Mapping[str, str]) -> timedelta | None:

@@ -82,6 +82,9 @@ class _Visit:
                 answer = self._get("user", bearer)
             elif answer.status == _NO_CONTENT or (answer.status == _OK and CSRF_HEADER in answer.headers):
                 answer = self._get("user", {})
+                if answer.status == _UNAUTHORIZED:
+                    # The token was taken a moment ago: this 401 is about the session, which a restart may have cut.
+                    return LoginOutcome(Verdict.INCONCLUSIVE, "the token was taken, but its session was gone at once")
         except ServerUnreachable as error:
             return LoginOutcome(Verdict.UNREACHABLE, error.message)
         except TlsError as error:

@@ -80,13 +80,15 @@ def _standings(opened: Connection) -> tuple[Standing, ...]:
 
 
 def _tallies(opened: Connection) -> tuple[Tally, ...]:
-    """The runs of every virtual proxy, added up. The last run is the last that ended."""
+    """The runs of every virtual proxy, added up. A run that was put off by a lock or a window (3) says nothing new."""
     tallies = []
     pairs = opened.execute("SELECT DISTINCT site, name FROM run ORDER BY site, name").fetchall()
     for site, name in pairs:
         of = (site, name)
         last = opened.execute(
-            "SELECT ended, exit FROM run WHERE site = ? AND name = ? AND exit IS NOT NULL ORDER BY id DESC LIMIT 1", of
+            "SELECT ended, exit FROM run WHERE site = ? AND name = ? AND exit IS NOT NULL AND exit != 3 "
+            "ORDER BY id DESC LIMIT 1",
+            of,
         ).fetchone()
         success = opened.execute("SELECT max(ended) FROM run WHERE site = ? AND name = ? AND exit = 0", of).fetchone()
         cut = opened.execute("SELECT coalesce(sum(sessions), 0) FROM run WHERE site = ? AND name = ?", of).fetchone()

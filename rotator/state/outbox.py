@@ -84,12 +84,21 @@ class Outbox:
                 ],
             )
             if spoken is not None:
-                self._database.execute(
-                    "INSERT OR REPLACE INTO spoken (invocation, name, at) VALUES (?, ?, ?)",
-                    (spoken, name, database.told(datetime.now(UTC))),
-                )
+                self._speak(spoken, name)
             if notice is not None:
                 self._queue(notice)
+
+    def speak(self, invocation: str, names: Iterable[str]) -> None:
+        """In this systemd invocation runs of these virtual proxies told for themselves what there was to tell."""
+        with database.mapped(self.path), database.transaction(self._database):
+            for name in names:
+                self._speak(invocation, name)
+
+    def _speak(self, invocation: str, name: str) -> None:
+        self._database.execute(
+            "INSERT OR REPLACE INTO spoken (invocation, name, at) VALUES (?, ?, ?)",
+            (invocation, name, database.told(datetime.now(UTC))),
+        )
 
     def put_warning(self, notice: Notice, warned: Warned) -> None:
         """A notice that a certificate ends, and that it was told, in one transaction."""

@@ -63,6 +63,24 @@ MISTAKES = [
     ('path = "state"', "path = 3", "state.path must be a string, not an integer"),
     ('path = "state"', 'path = "~/state"', 'state.path must be a whole path: "~" is not expanded'),
     ('path = "state"', 'pth = "state"', "state.pth is not known; did you mean path?"),
+    ("[state]", "[notify]\n[state]", "notify names no channel: give hooks, webhook or mail"),
+    ("[state]", '[notify]\nhoks = "x"\n[state]', "notify.hoks is not known; did you mean hooks?"),
+    ("[state]", '[notify]\nwebhook = "http://x.example.com/a"\n[state]', "notify.webhook must be an https URL"),
+    ("[state]", '[notify]\nwebhook = "https://u:p@x.example.com/a"\n[state]', "notify.webhook must not hold a user"),
+    ("[state]", '[notify]\nwebhook = "https://x.example.com/a#b"\n[state]', "notify.webhook must not hold a fragment"),
+    (
+        "[state]",
+        '[notify]\nwebhook = "hunter2"\n[state]',
+        "notify.webhook must be an https URL, or say where it is kept",
+    ),
+    ("[state]", '[notify]\nwebhook = "keyring:x"\n[state]', 'notify.webhook must be "credential:NAME" or "file:PATH"'),
+    ("[state]", "[notify]\nwebhook = 3\n[state]", "notify.webhook must be a string, not an integer"),
+    ("[state]", '[notify]\nhooks = "x"\nwebhook_ca = "system"\n[state]', "notify.webhook_ca belongs to webhook"),
+    ("[state]", '[notify]\nhooks = "x"\nmail_from = "a@b"\n[state]', "notify.mail_from belongs to mail"),
+    ("[state]", '[notify]\nmail = ["-oQ/tmp"]\n[state]', "notify.mail [0] must be a plain mail address"),
+    ("[state]", '[notify]\nmail = ["|sh"]\n[state]', "notify.mail [0] must be a plain mail address"),
+    ("[state]", "[metrics]\n[state]", "metrics.textfile is missing"),
+    ("[state]", '[metrics]\ntextfile = "/x/rotator.txt"\n[state]', "metrics.textfile must end in .prom"),
     ("[state]", "[stat]", "stat is not known; did you mean state?"),
     ('qrs = "https://qlik.example.com:4242"', 'qrs = "http://qlik.example.com"', "site.prod.qrs must be an https URL"),
     ("example.com:4242", "example.com:4242/qrs", "site.prod.qrs must be a server alone"),
@@ -313,6 +331,36 @@ def test_a_constant_directory_is_the_test_users(tmp_path: Path) -> None:
     file.write_text(GOOD.replace('"userDirectory"', '"[CORP]"'))
     spec: ProxySpec = load(file, {}).proxies["portal"]
     assert str(spec.test_user) == r"CORP\probe"
+
+
+def test_a_webhook_is_never_repeated(tmp_path: Path) -> None:
+    for url in (
+        "http://x.example.com/SECRET",
+        "https://u@x.example.com/SECRET",
+        "SECRET",
+        "https:///SECRET",
+        "kept:SECRET",
+    ):
+        (tmp_path / "rotator.toml").write_text(GOOD + f'[notify]\nwebhook = "{url}"\n')
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path / "rotator.toml", {})
+        assert "SECRET" not in str(caught.value.problems)
+
+
+def test_what_can_be_read_of_a_wrong_file_says_who_is_told(tmp_path: Path) -> None:
+    from rotator.config import telling
+
+    file = tmp_path / "rotator.toml"
+    good = GOOD.replace('auth = "certificate"', "auth = 3")
+    file.write_text(
+        good + '[notify]\nhooks = "hooks.d"\nmail = ["ops@example.com", 3]\n[metrics]\ntextfile = "a.prom"\n'
+    )
+    found = telling(file, {})
+    assert found is not None
+    assert (found.state, found.textfile) == (tmp_path / "state", tmp_path / "a.prom")
+    assert (found.notify.hooks, found.notify.mail) == (tmp_path / "hooks.d", ())
+    file.write_text("[notify\n")
+    assert telling(file, {}) is None
 
 
 def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sandbox_process import ROTATOR, Sandbox
 
-from rotator.config import load, tables
+from rotator.config import channels, load, tables
 from rotator.errors import ExitStatus
 
 
@@ -59,6 +59,8 @@ def test_the_example_is_a_configuration_and_holds_every_key() -> None:
     for keys in (
         tables.KEYRING,
         tables.STATE,
+        channels.NOTIFY,
+        channels.METRICS,
         tables.SITE,
         tables.CERTIFICATE,
         tables.JWT,

@@ -83,7 +83,7 @@ def test_by_flags_and_then_everything_works(site: Sandbox) -> None:
     assert config.proxies["portal"].named == {"site", "prefix", "test_user", "rotation"}
     works(site)
     again = init(site, *flags(site))
-    assert again.status == 78
+    assert again.status == 2
     assert "is there already" in again.err
     assert target(site).read_text() == text
 
@@ -131,6 +131,7 @@ WRONG = [
     ({"master_key": "hunter2"}, 2, "must say where the secret is"),
     ({"master_key": "file:{site}/root.pem"}, 1, "neither 32 bytes"),
     ({"keyring_path": "{site}/root.pem/keys"}, 1, "cannot be made"),
+    ({"state": "{site}/root.pem/state"}, 2, "no folder that this account may write to"),
 ]
 
 
@@ -343,6 +344,21 @@ def test_an_account_that_will_run_it_is_given_the_files(site: Sandbox) -> None:
     assert (place / "master.key").stat().st_uid == account.pw_uid
     found = target(site).stat()
     assert (found.st_uid, found.st_gid) == (0, account.pw_gid)
+    held = site.rotator(
+        "init",
+        *flags(
+            site,
+            cert=None,
+            key=None,
+            pfx=str(site.folder / "client.pfx"),
+            password="keyring:x",
+            password_from=str(site.folder / "client.pfx.password"),
+        ),
+        "--account",
+        "daemon",
+        config=place / "b.toml",
+    )
+    assert (held.status, "belongs to the account that will run rotator" in held.err) == (2, True), held.err
     refused = site.rotator(
         "init", *flags(site, password="keyring:x"), "--account", "nobody-at-all", config=place / "b.toml"
     )

@@ -4,6 +4,7 @@ import base64
 import multiprocessing
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -347,6 +348,30 @@ def test_a_full_disk_leaves_the_old_text(tmp_path: Path) -> None:
     assert ended.stdout.startswith("KeyStoreUnavailable no space is left")
     assert ended.stdout.split()[-1] == "old"
     assert not [path for path in (tmp_path / "keys").iterdir() if path.suffix == ".new"]
+
+
+def test_an_item_is_synced_before_it_gets_its_name_and_its_folder_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any other order a power cut leaves a name without its content, or the old content under the new name."""
+    store = SealedFiles(tmp_path / "keys", KEY)
+    done: list[str] = []
+    sync, rename = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def renamed(source: Path, target: Path) -> None:
+        done.append("name")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    store.set("item", "text")
+    assert done == ["file", "name", "folder"]
+    store.delete("item")
+    assert done[3:] == ["folder"]
 
 
 def test_a_call_that_hangs_ends_in_time() -> None:

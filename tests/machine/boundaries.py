@@ -49,8 +49,8 @@ LIBRARIES: Final = (
     "filelock",
     "encodings.idna",
 )
-SPEED: Final = 10
-"""How many times faster the monotonic clock goes: the least `settle_timeout`, 10 s, is waited for in one."""
+SPEED: Final = 5
+"""How many times faster the monotonic clock goes: the least `settle_timeout`, 10 s, is waited for in two."""
 PR_SET_PDEATHSIG: Final = 1
 
 

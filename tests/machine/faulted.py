@@ -25,7 +25,7 @@ KINDS: Final = (
     "oversize=2",
     "redirect=https://localhost:1/elsewhere",
     "conflict",
-    "refuse=0.3",
+    "refuse=0.2",
 )
 """What strikes one request. `refuse` begins while the request is held back, and closes the port it came in by."""
 STANDING: Final = ("cold=0.1", STUCK)

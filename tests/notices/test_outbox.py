@@ -187,3 +187,13 @@ def test_sessions_are_added_up_run_by_run(tmp_path: Path) -> None:
     journal.close()
     assert [run.sessions for run in read(tmp_path, [("prod", "portal")], 9)] == [4, 3]
     assert figures.read(tmp_path).tallies[0].sessions_cut == 7
+
+
+def test_a_run_that_was_put_off_does_not_hide_a_failure(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, lambda: NOW, lambda: 0, print)
+    for status in (0, 4, 3):
+        with journal.run("prod", "portal", "rotate", "me") as ending:
+            ending.exit = status
+    journal.close()
+    (tally,) = figures.read(tmp_path).tallies
+    assert (tally.last_exit, tally.last_success) == (4, NOW)

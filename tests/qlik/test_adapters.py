@@ -175,6 +175,22 @@ def test_whatever_a_proxy_says_a_login_has_a_verdict(body: bytes, status: int) -
     assert (outcome.verdict is Verdict.REFUSED) == (status == 401 and b"too many sessions" not in body.lower())
 
 
+def test_only_a_plain_401_is_a_refusal() -> None:
+    verdicts = {
+        status: judged(Answer("GET", "u", status, {}, {}, b"no"), User("A", "b")).verdict for status in range(600)
+    }
+    assert [status for status, verdict in verdicts.items() if verdict is Verdict.REFUSED] == [401]
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 1900 00:00:00 GMT"])
+def test_the_servers_clock_is_believed_within_a_day(tmp_path: Path, date: str) -> None:
+    """Tokens are timed by it: one that is good for a thousand years must not come about."""
+    with Scripted(answering(200, b"{}", Date=date), tmp_path) as server:
+        one = transport(server)
+        one.exchange("GET", "/")
+    assert abs(one.clock_offset or 0) == 86_400
+
+
 @pytest.mark.parametrize("status", [200, 401, 403])
 def test_too_many_sessions_is_told_by_its_text(status: int) -> None:
     page = b"<h1>You cannot access Qlik Sense because you have too many sessions active in parallel</h1>"

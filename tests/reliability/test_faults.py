@@ -38,25 +38,27 @@ def table(**statuses: set[int]) -> dict[str, set[int]]:
 
 # A GET whose connection is cut is sent once more; while a proxy is down for longer, that fails too.
 LOOKING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED})
+# Some look only for the sessions that would be cut, which are then not known.
+LOOKING_OR_COUNTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
 # After a change the server is asked until it gives an answer that makes sense; a refusal is one.
 LOOKING_AFTER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
-WRITING: Final = table(CUT={DONE}, SLOW={DONE}, refuse={DONE}, SENSELESS={DONE}, NO={FAILED}, conflict={DONE})
+WRITING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={FAILED}, conflict={DONE})
 # A POST is not made again: where it was not done, the next run does it.
 CREATING: Final = table(CUT=EITHER, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO={FAILED})
 # Of a login that is made once, only a 404 to csrftoken says nothing: older releases have none.
 LOGGING_IN: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED}, status_404=EITHER)
 # One that is made until it succeeds.
-TESTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse={DONE}, SENSELESS={DONE}, NO={DONE})
+TESTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 # One that is made once before a change, and until it succeeds after it.
 BOTH: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
-WHATEVER: Final = table(CUT={DONE}, SLOW={DONE}, refuse={DONE}, SENSELESS={DONE}, NO={DONE})
+WHATEVER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 
 PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "create-proxy --plan": {"look": LOOKING},
     "create-proxy (as desired)": {"look": LOOKING, "login": TESTING},
-    "rotate --dry-run": {"look": LOOKING, "login": LOGGING_IN},
+    "rotate --dry-run": {"look": LOOKING_OR_COUNTING, "login": LOGGING_IN},
     # That the current key is refused is for a person; of the others it is what is wanted.
-    "verify": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": {DONE, PERSON}}},
+    "verify": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": {DONE, FAILED, PERSON}}},
     "status": {"look": LOOKING},
     "doctor": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": EITHER}},
     "recover (settled)": {"look": LOOKING, "login": LOGGING_IN},

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 from sampling import record, soaking
 from worlds.admin import settle
-from worlds.effects import ACTS, CRASH_AFTER, CRASH_BEFORE, LATE, LOST, Stroke
+from worlds.effects import ACTS, CRASH_AFTER, CRASH_BEFORE, LATE, LOST, VANISH, Stroke
 from worlds.rotators import VERBS, Ended, Rotator, adopting
 from worlds.server import CERTIFICATE, HOSTS
 from worlds.world import World
@@ -128,6 +128,8 @@ class Machine(RuleBasedStateMachine):
         self.counts["effects"] += ended.effects.seen["any"]
         self.counts["crashes"] += ended.crashed
         self.counts["faults"] += len(ended.effects.struck)
+        # A keyring that forgets is an older copy of itself: people are told, and decide.
+        self.person = self.person or any(act == VANISH and "keyring" in labels for act, *labels in ended.effects.struck)
         return ended
 
     def stroke(self, rotator: Rotator, label: str, nth: int, act: str, times: int, number: int) -> Stroke:
@@ -180,9 +182,15 @@ class Machine(RuleBasedStateMachine):
         if MEANWHILE[act] in ("", *self.kinds):
             self.run_of(self.pick(who), command, [(*label, act, 1, number)])
 
-    @rule(who=st.integers(0, 1), command=st.sampled_from(["rotate --now", "rotate", "create-proxy", "keys prune"]))
+    @rule(who=st.integers(0, 1), command=st.sampled_from(["rotate --now", "rotate", "create-proxy"]))
     def resume(self, who: int, command: str) -> None:
         self.run_of(self.pick(who), command, [])
+
+    @rule(who=st.integers(0, 1), days=st.sampled_from([0, 8]))
+    def prune(self, who: int, days: int) -> None:
+        """With whatever somebody else has put on the server, or is still on its way there."""
+        self.world.timeline.elapse(days * 86400.0)
+        self.run_of(self.pick(who), "keys prune", [])
 
     # --- the server
 

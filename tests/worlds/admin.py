@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from typing import Final
 
+from rotator.model import Stage
 from rotator.state import database as journal_file
 from worlds.rotators import Ended, Rotator, adopting, replacing
 from worlds.server import HOSTS
@@ -80,7 +81,9 @@ def check_agreement(world: World, rotator: Rotator) -> None:
     current = [key.fingerprint for key in ring.keys if key.stage == "current"]
     if ring.intent is not None or current != [shown]:
         raise Broken(f"the ring does not agree with the server: {current}, {shown}, {ring.intent}")
-    lacking = {key.fingerprint for key in ring.keys} - rotator.keyring.fingerprints() - world.lost
+    # A retired key goes before its line: cut short, the next prune goes on.
+    wanted = {key.fingerprint for key in ring.keys if key.stage is not Stage.RETIRED}
+    lacking = wanted - rotator.keyring.fingerprints() - world.lost
     if lacking:
         raise Broken(f"the ring names keys that the keyring does not hold: {lacking}")
     with closing(sqlite3.connect(rotator.state / journal_file.FILE)) as database:

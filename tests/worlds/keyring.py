@@ -40,16 +40,19 @@ class MemoryKeyring:
         return self.items.get(name)
 
     def set(self, name: str, text: str) -> None:
-        if self._write("set", lambda: self.items.__setitem__(name, text)):
+        def put() -> None:
+            self.items[name] = text
             self.stored(name, text)
+
+        self._write("set", put)
 
     def delete(self, name: str) -> None:
         self._write("delete", lambda: self.items.pop(name, None))
 
-    def _write(self, what: str, do: "Callable[[], object]") -> bool:
+    def _write(self, what: str, do: "Callable[[], object]") -> None:
         act = self.effects.strike("keyring", what)
         if act == LATE:
-            return False
+            return
         if act == VANISH and self._vanishing is None:
             self._vanishing = dict(self.items)
         if act not in (None, VANISH, LOST, CRASH_AFTER):
@@ -59,7 +62,6 @@ class MemoryKeyring:
             self.effects.die()
         if act == LOST:
             raise KeyStoreUnavailable("the keyring gave no answer within 10 s", hint="unlock it")
-        return True
 
     def ended(self) -> bool:
         """The process that used it is gone. Whether the keyring has forgotten something with it."""

@@ -81,6 +81,9 @@ class _Quiet(Session):
     def tell(self, line: str) -> None:
         self.told.append(line)
 
+    def warn(self, line: str) -> None:
+        self.told.append(f"warning: {line}")
+
 
 class _Database:
     """An SQLite connection whose writes are effects."""

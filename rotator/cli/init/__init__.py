@@ -1,6 +1,7 @@
 """rotator init."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -8,13 +9,12 @@ import typer
 
 from rotator.cli.options import AsJson, Yes
 from rotator.cli.session import Session
-from rotator.errors import ConfigError, TryLater, UsageError
-from rotator.model import Json, Outcome, Result
-from rotator.report import text
+from rotator.errors import TryLater, UsageError
+from rotator.model import Result
 
 
 if TYPE_CHECKING:
-    from rotator.cli.init import keyring, proxies
+    from rotator.cli.init import keyring
     from rotator.cli.init.interview import Interview
     from rotator.cli.init.site import Access
     from rotator.cli.init.writing import NewFile
@@ -88,15 +88,13 @@ def init(
     On a terminal it asks for what no flag answers, and again for what is wrong. Nothing is written before all is right,
     and nothing that is there is overwritten. The file is --config FILE, before the command, or the usual place.
     """
+    from rotator.cli.init import ending, writing
     from rotator.cli.init import interview as asking
     from rotator.config import destination
 
     session: Session = context.obj
     target = destination(session.config_path, os.environ).absolute()
-    if os.path.lexists(target):
-        raise ConfigError(
-            f"{target} is there already", hint="nothing is overwritten: rotator --config FILE init names another"
-        )
+    writing.check([writing.NewFile(target, b"", 0o640)])
     given = asking.flags(
         {
             "--site": site,
@@ -123,7 +121,7 @@ def init(
     talk = asking.Interview(given)
     _check(given, windows=window or [], asking=talk.asking)
     result = _ask_and_write(talk, target, _probes(probe or []), tuple(window or ()), sure=yes)
-    session.finish([result], as_json=as_json, show=_shown)
+    session.finish([result], as_json=as_json, show=ending.shown)
 
 
 def _check(given: dict[str, str], *, windows: list[str], asking: bool) -> None:
@@ -164,26 +162,25 @@ def _ask_and_write(
 ) -> Result:
     from dataclasses import replace
 
-    from rotator.cli.init import keyring, proxies, site, writing
+    from rotator.cli.init import ending, keyring, proxies, site, writing
     from rotator.cli.init.interview import plain
     from rotator.config import load_text, values
+    from rotator.config.location import default_state
     from rotator.config.writing import Draft, written
     from rotator.model import SecretKind
 
     folder = target.parent
     owner = _owner(talk)
-    own = owner is None or owner == os.geteuid()
+    own = owner is None or _is_me(owner)
     base = _base(folder)
-    access = site.ask(talk, folder)
+    state = talk.ask("--state", "State directory", plain(values.path)) if "--state" in talk.given else base
+    if own:
+        writing.check_folder(state or default_state(os.environ))
+    access = site.ask(talk, folder, own=own)
     access = replace(access, site=proxies.reached(talk, access, probes))
     chosen = proxies.virtual_proxy(talk, access, windows)
-    ring = keyring.ask(talk, folder, base / "keys" if base else folder / "keys", own=own)
     reference = access.site.certificate.password if access.site.certificate else None
-    if reference is not None:
-        keyring.hold_secret(ring.settings, reference, own=own)
-    state = base
-    if "--state" in talk.given:
-        state = talk.ask("--state", "State directory", plain(values.path))
+    ring = keyring.ask(talk, folder, base / "keys" if base else folder / "keys", reference, own=own)
     draft = Draft(
         ring.settings, state, access.site, chosen.name, chosen.prefix, chosen.test_user, chosen.windows, chosen.claims
     )
@@ -200,12 +197,16 @@ def _ask_and_write(
     if talk.asking and not sure and not typer.confirm("Go on?", default=True, err=True):
         raise TryLater("not confirmed; nothing was written")
     writing.write(files, secret, owner)
-    return _result(target, files, access, chosen, ring)
+    return ending.result(target, files, access, chosen, ring)
+
+
+def _is_me(owner: int) -> bool:
+    return sys.platform == "win32" or owner == os.geteuid()
 
 
 def _owner(talk: "Interview") -> int | None:
     """The user id of the account that will run rotator, None for the one that runs this. Raises UsageError."""
-    if os.name != "posix" or (os.geteuid() != 0 and "--account" not in talk.given):
+    if sys.platform == "win32" or (os.geteuid() != 0 and "--account" not in talk.given):
         return None
     import pwd
 
@@ -240,67 +241,3 @@ def _files(target: Path, content: str, access: "Access", ring: "keyring.Chosen")
         files.append(NewFile(Path(reference.name), (access.password or "").encode() + b"\n", 0o600))
     files.append(NewFile(target, content.encode(), 0o640))
     return files
-
-
-def _result(
-    target: Path, files: "list[NewFile]", access: "Access", chosen: "proxies.Chosen", ring: "keyring.Chosen"
-) -> Result:
-    from rotator.cli.init.proxies import shown
-
-    first = [*_credentials(access, ring)]
-    command = f"rotator --config {target}" if target != Path("/etc/rotator/rotator.toml") else "rotator"
-    there = chosen.existing
-    served = there is not None and bool(there.certificate.strip())
-    following = [f"{command} adopt {chosen.name} --key FILE"] if served else []
-    following += [f"{command} create-proxy {chosen.name} --plan"]
-    following += [] if served else [f"{command} create-proxy {chosen.name}"]
-    following += [f"{command} doctor"]
-    extra: dict[str, Json] = {
-        "config": str(target),
-        "files": [str(file.path) for file in files],
-        "version": access.version,
-        "server_name": access.site.server_name,
-        "proxy_services": [
-            {"host": proxy.host, "central": proxy.central, "test_logins": shown(access.site, proxy)}
-            for proxy in access.proxies
-        ],
-        "existing": there is not None,
-        "serves_a_key": served,
-        "credentials": [*first],
-        "next": [*following],
-    }
-    message = f"{target} is written and all of it was tried"
-    return Result(access.site.name, chosen.name, Outcome.CONFIGURED, "Configured", message, extra=extra)
-
-
-def _credentials(access: "Access", ring: "keyring.Chosen") -> list[str]:
-    """The commands by which a person makes the systemd credentials that the configuration names."""
-    from rotator.model import SecretKind
-
-    encrypt = "systemd-creds encrypt --name={0} - /etc/credstore.encrypted/{0}"
-    commands = []
-    master = ring.settings.master_key
-    if master is not None and master.kind is SecretKind.CREDENTIAL and not _given(master.name):
-        commands.append(f"head -c 32 /dev/urandom | base64 | {encrypt.format(master.name)}")
-    reference = access.site.certificate.password if access.site.certificate else None
-    if reference is not None and reference.kind is SecretKind.CREDENTIAL and not _given(reference.name):
-        commands.append(f"systemd-ask-password -n | {encrypt.format(reference.name)}")
-    return commands
-
-
-def _given(name: str) -> bool:
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return bool(folder) and (Path(str(folder)) / name).exists()
-
-
-def _shown(result: Result) -> str:
-    lines = [text.line(result)]
-    credentials, following = result.extra["credentials"], result.extra["next"]
-    assert isinstance(credentials, list)  # noqa: S101 - made above
-    assert isinstance(following, list)  # noqa: S101 - made above
-    if credentials:
-        lines += ["first, as root:", *(f"  {line}" for line in credentials)]
-    lines += ["next:", *(f"  {line}" for line in following)]
-    if result.extra["serves_a_key"]:
-        lines.append("The virtual proxy serves a key already: adopt takes it over, and changes nothing on the server.")
-    return "\n".join(lines)

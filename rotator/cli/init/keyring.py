@@ -13,7 +13,7 @@ from rotator.cli.init.writing import Secret
 from rotator.config import values
 from rotator.config.values import Wrong
 from rotator.diagnosis import Health
-from rotator.errors import KeyStoreError, KeyStoreUnavailable, SecretUnavailable, UsageError
+from rotator.errors import KeyStoreError, KeyStoreUnavailable, SecretUnavailable
 from rotator.keystore import sealing
 from rotator.keystore.backends import open_store, read_master_key
 from rotator.keystore.sealed_file import SealedFiles
@@ -33,8 +33,11 @@ class Chosen:
     new_master_key: bytes | None = None
 
 
-def ask(interview: Interview, folder: Path, keys: Path, *, own: bool) -> Chosen:
-    """The keyring, tried. `keys` is the usual folder of sealed-file; `own`: it will be used by the account that asks now."""
+def ask(interview: Interview, folder: Path, keys: Path, password: SecretRef | None, *, own: bool) -> Chosen:
+    """The keyring, tried. `keys` is the usual folder of sealed-file, `password` may have to be stored in the keyring.
+
+    `own`: it will be used by the account that asks now.
+    """
     words = {backend.value: backend for backend in KeyringBackend}
     while True:
         backend = interview.ask(
@@ -47,7 +50,9 @@ def ask(interview: Interview, folder: Path, keys: Path, *, own: bool) -> Chosen:
         )
         try:
             if backend is KeyringBackend.SEALED_FILE:
-                return _sealed_file(interview, folder, keys, own=own)
+                chosen = _sealed_file(interview, folder, keys, own=own)
+                _can_hold(chosen.settings, password)
+                return chosen
             settings = KeyringSettings(backend)
             if own:
                 _try(interview, open_store(settings, os.environ), backend)
@@ -124,20 +129,19 @@ def _try(interview: Interview, store: SecretStore, backend: KeyringBackend) -> N
     interview.say(f"rotator: keyring: {finding.message}")
 
 
-def hold_secret(settings: KeyringSettings, reference: SecretRef, *, own: bool) -> None:
-    """See that `keyring:NAME` can be stored by this command. Raises UsageError."""
-    if reference.kind is not SecretKind.KEYRING:
+def _can_hold(settings: KeyringSettings, password: SecretRef | None) -> None:
+    """See that `keyring:NAME` can be stored by this command. Raises KeyStoreUnavailable."""
+    master = settings.master_key
+    if password is None or password.kind is not SecretKind.KEYRING or master is None:
         return
-    if not own:
-        raise UsageError(
-            f"--password {reference}: the keyring belongs to the account that will run rotator",
-            hint=f"run rotator init as that account, or leave the password in file:PATH or credential:{reference.name}",
-        )
-    if settings.master_key is not None and settings.master_key.kind is SecretKind.CREDENTIAL:
+    if master.kind is SecretKind.CREDENTIAL:
         try:
-            read_master_key(settings.master_key, os.environ)
+            read_master_key(master, os.environ)
         except SecretUnavailable as error:
-            raise UsageError(f"--password {reference}: {error.message}", hint=error.hint) from None
+            raise KeyStoreUnavailable(
+                f"{password} cannot be stored in a keyring that is opened by {master}: {error.message}",
+                hint="give the master key as file:PATH, or keep the password in file:PATH or credential:NAME",
+            ) from None
 
 
 def secret(settings: KeyringSettings, reference: SecretRef, text: str) -> Secret:

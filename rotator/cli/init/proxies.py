@@ -149,11 +149,12 @@ def _unreached(failed: list[tuple[ProxyService, RotatorError]]) -> UsageError:
 
 
 def _show(interview: Interview, access: Access, site: Site) -> None:
-    rows = [[proxy.host, "central" if proxy.central else "", shown(site, proxy)] for proxy in access.proxies]
-    interview.say("", text.table(("proxy", "", "test logins"), rows))
+    rows = [[proxy.host, "central" if proxy.central else "", told(site, proxy)] for proxy in access.proxies]
+    interview.say("", f"rotator: nodes: {', '.join(node.host for node in access.nodes)}")
+    interview.say(text.table(("proxy", "", "test logins"), rows))
 
 
-def shown(site: Site, proxy: ProxyService) -> str:
+def told(site: Site, proxy: ProxyService) -> str:
     """How a proxy is reached for test logins, in a few words."""
     route = routes.to_proxy(site, proxy)
     return "skipped" if route is None else f"{route.address}:{route.port} as {route.name}"
@@ -216,7 +217,7 @@ def _found(access: Access, prefix: str) -> VirtualProxy | None:
         user_directory_claim=USUAL_CLAIMS[1],
         test_user=User("ROTATOR", "probe"),
     )
-    plan(spec, Ring(), None, Surroundings(access.virtual_proxies, access.proxies, access.repository.nodes()), None)
+    plan(spec, Ring(), None, Surroundings(access.virtual_proxies, access.proxies, access.nodes), None)
     return None
 
 

@@ -13,7 +13,7 @@ from rotator.config import values
 from rotator.diagnosis import Health
 from rotator.errors import KeyMaterialError, Refused, RotatorError, SecretUnavailable, TlsError, UsageError
 from rotator.keystore.secret_refs import read_text
-from rotator.model import Auth, CertificateAccess, ProxyService, SecretKind, SecretRef, Site, User, VirtualProxy
+from rotator.model import Auth, CertificateAccess, Node, ProxyService, SecretKind, SecretRef, Site, User, VirtualProxy
 from rotator.qlik import first_contact, routes, tls
 from rotator.qlik.doors import CertificateDoor
 from rotator.qlik.qrs import Qrs
@@ -35,11 +35,15 @@ class Access:
     stored: bool
     version: str
     proxies: tuple[ProxyService, ...]
+    nodes: tuple[Node, ...]
     virtual_proxies: tuple[VirtualProxy, ...]
 
 
-def ask(interview: Interview, folder: Path) -> Access:
-    """Ask until the server has let us in. `folder` is where the configuration goes."""
+def ask(interview: Interview, folder: Path, *, own: bool) -> Access:
+    """Ask until the server has let us in. `folder` is where the configuration goes.
+
+    `own`: rotator will run as the account that asks now, so that its keyring can take a password.
+    """
     name = interview.ask("--site", "Name of the site", table_name, default="prod")
     qrs = interview.ask(
         "--qrs", "URL of QRS", _url, explain="The repository service of the central node, as https://HOST:4242."
@@ -55,7 +59,7 @@ def ask(interview: Interview, folder: Path) -> Access:
     )
     while True:
         try:
-            access, password, stored = _certificate(interview, site, folder)
+            access, password, stored = _certificate(interview, site, folder, own=own)
             return _let_in(interview, replace(site, certificate=access), password, stored=stored)
         except RotatorError as error:
             interview.failed(error, "--cert", "--key", "--pfx", "--password-from", "--user")
@@ -107,7 +111,9 @@ def _fits(answer: str, qrs: str, root: Path) -> str:
     return name
 
 
-def _certificate(interview: Interview, site: Site, folder: Path) -> tuple[CertificateAccess, str | None, bool]:
+def _certificate(
+    interview: Interview, site: Site, folder: Path, *, own: bool
+) -> tuple[CertificateAccess, str | None, bool]:
     """The client certificate, opened, with its password and whether that is stored where the configuration says."""
     root = str(site.root_ca)
     if "--cert" in interview.given or "--pfx" in interview.given:
@@ -129,7 +135,7 @@ def _certificate(interview: Interview, site: Site, folder: Path) -> tuple[Certif
         access = CertificateAccess(user, cert=path, key=key)
     password, reference, stored = None, None, True
     if first_contact.needs_password(access):
-        password, reference, stored = _password(interview, access, root, folder)
+        password, reference, stored = _password(interview, access, root, folder, own=own)
     elif "--password" in interview.given:
         raise KeyMaterialError(f"{path} opens without a password", hint="leave --password out")
     tls.with_client_certificate(root, access, password)
@@ -143,7 +149,9 @@ def _readable(answer: str) -> Path:
     return path
 
 
-def _password(interview: Interview, access: CertificateAccess, root: str, folder: Path) -> tuple[str, SecretRef, bool]:
+def _password(
+    interview: Interview, access: CertificateAccess, root: str, folder: Path, *, own: bool
+) -> tuple[str, SecretRef, bool]:
     """The password, where the configuration says that it is, and whether it is there already."""
 
     def opens(password: str) -> str:
@@ -164,7 +172,7 @@ def _password(interview: Interview, access: CertificateAccess, root: str, folder
     reference = interview.ask(
         "--password",
         "Where is it to be kept",
-        lambda answer: _free(values.secret(answer, Path.cwd()), password),
+        lambda answer: _free(values.secret(answer, Path.cwd()), password, own=own),
         default=f"file:{folder / 'client.password'}",
         explain="For runs without you: file:PATH (a new file, for its owner alone), keyring:NAME (in the keyring of the keys),\n"
         "or credential:NAME (a systemd credential, which you make by the command that is shown at the end).",
@@ -172,9 +180,16 @@ def _password(interview: Interview, access: CertificateAccess, root: str, folder
     return password, reference, reference.kind is SecretKind.FILE and Path(reference.name).exists()
 
 
-def _free(reference: SecretRef, password: str) -> SecretRef:
+def _free(reference: SecretRef, password: str, *, own: bool) -> SecretRef:
     """A place that is free, or holds this very password. Raises UsageError, SecretUnavailable."""
-    if reference.kind is SecretKind.FILE and Path(reference.name).exists() and read_text(reference, {}) != password:
+    if reference.kind is SecretKind.KEYRING and not own:
+        raise UsageError(
+            f"{reference}: the keyring belongs to the account that will run rotator",
+            hint=f"run rotator init as that account, or keep it in file:PATH or credential:{reference.name}",
+        )
+    there = reference.kind is SecretKind.FILE and Path(reference.name).exists()
+    # What Windows protects is made by another command, and has to be there.
+    if (there or reference.kind is SecretKind.DPAPI) and read_text(reference, os.environ) != password:
         raise UsageError(f"{reference.name} is there already, and holds something else", hint="name another file")
     return reference
 
@@ -193,4 +208,13 @@ def _let_in(interview: Interview, site: Site, password: str | None, *, stored: b
             raise Refused(f"{access.user} at {site.qrs}: {finding.message}", hint=finding.hint)
         if finding.hint:
             interview.say(f"rotator: hint: {finding.hint}")
-    return Access(site, repository, password, stored, version, repository.proxies(), repository.virtual_proxies())
+    return Access(
+        site,
+        repository,
+        password,
+        stored,
+        version,
+        repository.proxies(),
+        repository.nodes(),
+        repository.virtual_proxies(),
+    )

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +37,17 @@ def check(files: Sequence[NewFile]) -> None:
             raise UsageError(
                 f"{file.path} is there already", hint="nothing is overwritten: name another, or move it away"
             )
-        there = next(place for place in file.path.absolute().parents if place.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise UsageError(f"{file.path} cannot be written: {there} is not writable", hint="name a folder of yours")
+        check_folder(file.path.absolute().parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError where a folder cannot be written to, or not be made."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{folder} cannot be written to: {there} is no folder that this account may write to",
+            hint="name another: --config FILE before init, --state DIR after it",
+        )
 
 
 def write(files: Sequence[NewFile], secret: Secret | None, owner: int | None) -> None:
@@ -81,7 +90,7 @@ def _write(file: NewFile, owner: int | None, undo: list[Callable[[], object]]) -
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(file.data)
         stream.flush()
-        if os.name == "posix":
+        if sys.platform != "win32":
             if file.mode & 0o077:
                 os.fchown(descriptor, -1, file.path.parent.stat().st_gid)
             elif owner is not None:

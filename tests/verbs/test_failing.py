@@ -1,0 +1,241 @@
+"""Rotations that something strikes: what is undone, what the next run goes on from, and what is said."""
+
+from collections.abc import Callable
+
+import pytest
+from worlds.effects import Stroke
+from worlds.server import CERTIFICATE, HOSTS
+from worlds.telling import Story
+from worlds.world import World
+
+
+def counted(story: Story, label: str) -> int:
+    """How many effects of a kind a rotation has."""
+    return story.world.one.run("rotate --now").effects.seen[label]
+
+
+def test_a_proxy_that_keeps_the_old_key(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rotate --now").exit == 1
+    world.timeline.elapse(31 * 86400)
+    story.run("rotate")
+    for _ in range(3):
+        story.run("rotate --now")
+    world.timeline.elapse(3600)
+    story.run("rotate")
+    world.server.restart()
+    world.timeline.elapse(86400)
+    assert story.run("rotate").exit == 0
+
+
+def test_a_restart_that_takes_its_time(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[0]).delay = 9.0
+    world.server.node(HOSTS[1]).delay = 4.0
+    assert story.run("rotate --now").exit == 0
+
+
+def test_a_restart_that_takes_too_long(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[0]).delay = 60.0
+    assert story.run("rotate --now").exit in (1, 4)
+    story.run("rotate --now")
+    world.timeline.elapse(120)
+    story.run("rotate --now")
+    story.run("rotate --now")
+
+
+def test_an_undo_that_fails(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rotate --now", Stroke("PUT qrs", 2, "503", times=9)).exit == 4
+    world.server.restart()
+    assert story.run("rotate --now").exit == 1
+    assert story.run("rotate --now").exit == 0
+
+
+@pytest.mark.parametrize("act", ["400", "401", "403", "404", "409", "refused"])
+def test_an_undo_that_is_refused(story: Story, world: World, act: str) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rotate --now", Stroke("PUT qrs", 2, act, times=9)).exit == 4
+    world.server.restart()
+    story.run("recover")
+
+
+def test_an_undo_after_which_the_old_key_does_not_log_in(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rotate --now", Stroke("proxy central.example.com", 8, "503", times=400)).exit == 4
+    world.server.restart()
+    story.run("rotate")
+
+
+def test_a_virtual_proxy_that_is_deleted_before_the_undo(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).stuck = True
+    gone = Stroke("PUT qrs", 2, None, meanwhile=lambda: world.server.delete(world.prefix))
+    assert story.run("rotate --now", gone).exit == 4
+    world.server.restart()
+    story.run("recover")
+    assert story.run("create-proxy").exit == 0
+
+
+@pytest.mark.parametrize("act", ["lost", "late", "refused", "page", "500"])
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_put_without_an_answer(story: Story, world: World, act: str, times: int) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now", Stroke("PUT qrs", 1, act, times=times))
+    while world.server.late:
+        story.note(f"a late PUT lands: {'taken' if world.server.land(0) else 'refused'}")
+        world.watch()
+    assert story.run("rotate --now").exit == 0
+
+
+@pytest.mark.parametrize("act", ["400", "401", "403", "404", "409"])
+def test_a_put_that_is_refused_leaves_nothing_behind(story: Story, world: World, act: str) -> None:
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, act, times=9)).exit == 1
+    assert len(world.one.keyring.fingerprints()) == 1
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, act)).exit in (0, 1)
+
+
+def test_a_put_that_is_refused_leaves_a_prepared_key_as_it_is(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --prepare")
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, "403")).exit == 1
+    assert len(world.one.keyring.fingerprints()) == 2
+
+
+def test_a_put_that_is_refused_after_one_without_an_answer(story: Story) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now", Stroke("PUT qrs", 1, "late"), Stroke("PUT qrs", 2, "403"))
+    story.run("rotate --now", Stroke("PUT qrs", 1, "403"))
+    assert story.run("rotate --now").exit == 0
+
+
+def test_a_put_that_is_refused_and_a_keyring_too(story: Story) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now", Stroke("PUT qrs", 1, "403"), Stroke("set", 5, "refused", times=9))
+    story.run("rotate --now")
+
+
+def test_edits_in_between_survive(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    edits = [
+        Stroke("PUT qrs", nth, None, meanwhile=lambda nth=nth: world.server.edit(world.prefix, engineRoutingPolicy=nth))
+        for nth in (1, 2, 3)
+    ]
+    assert story.run("rotate --now", *edits).exit == 0
+    assert (world.server.virtual_proxy(world.prefix) or {})["engineRoutingPolicy"] == 3
+
+
+@pytest.mark.parametrize("label", ["GET qrs", "PUT qrs"])
+@pytest.mark.parametrize("nth", [1, 2, 3, 5, 6])
+@pytest.mark.parametrize("what", ["certificate", "delete", "relink"])
+def test_somebody_else_in_the_middle(story: Story, world: World, label: str, nth: int, what: str) -> None:
+    stranger = world.new_key()
+    world.outside[stranger.fingerprint] = stranger
+    text = stranger.certificate("x", 30, world.timeline.present())
+    acts: dict[str, Callable[[], None]] = {
+        "certificate": lambda: world.server.edit(world.prefix, **{CERTIFICATE: text}),
+        "delete": lambda: world.server.delete(world.prefix),
+        "relink": lambda: world.server.relink(world.prefix, HOSTS[:1]),
+    }
+    story.run("create-proxy")
+    story.run("rotate --now", Stroke(label, nth, None, meanwhile=acts[what]))
+    story.run("recover")
+
+
+@pytest.mark.parametrize("label", ["PUT qrs", "set", "get", "GET proxy", "GET qrs"])
+@pytest.mark.parametrize("act", ["crash before", "crash after"])
+def test_a_crash_at_each_effect_of_a_kind(story: Story, world: World, label: str, act: str) -> None:
+    """Then the next run, which finishes or undoes, and one more, which rotates."""
+    story.run("create-proxy")
+    most = counted(story, label)
+    for nth in range(1, most + 1):
+        world.one.run("rotate --now", [Stroke(label, nth, act)])
+        world.watch()
+        world.check_logins()
+        story.run("rotate --now" if nth % 2 else "recover")
+        world.check_logins()
+        story.run("rotate --now")
+
+
+@pytest.mark.parametrize("act", ["refused", "lost", "late"])
+@pytest.mark.parametrize("label", ["get", "set", "delete"])
+def test_a_keyring_that_fails_at_each_call(story: Story, world: World, label: str, act: str) -> None:
+    story.run("create-proxy")
+    most = counted(story, label)
+    for nth in range(1, most + 2):
+        before = world.shown()
+        ended = story.run("rotate --now", Stroke(label, nth, act))
+        assert ended.exit != 1 or world.shown() == before
+        world.check_logins()
+        story.run("recover")
+        assert story.run("rotate --now").exit == 0
+
+
+@pytest.mark.parametrize("nth", range(1, 9))
+def test_a_keyring_that_fails_for_good(story: Story, world: World, nth: int) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    story.run("rotate --now", Stroke("set", nth, "refused", times=99))
+    story.run("rotate --now", Stroke("set", nth, "late", times=99))
+    story.run("recover")
+
+
+@pytest.mark.parametrize("nth", range(4, 12))
+def test_a_keyring_that_is_gone_in_the_middle(story: Story, nth: int) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now", Stroke("get", 2 * nth, "refused", times=99), Stroke("set", 5, "refused", times=99))
+    story.run("recover")
+
+
+@pytest.mark.parametrize("label", ["GET qrs", "GET proxy", "POST qrs", "PUT qrs"])
+@pytest.mark.parametrize("act", ["503", "lost", "page", "403"])
+def test_a_server_that_fails_at_each_request(story: Story, world: World, label: str, act: str) -> None:
+    story.run("create-proxy")
+    most = counted(story, label)
+    for nth in range(1, most + 1):
+        before = world.shown()
+        ended = story.run("rotate --now", Stroke(label, nth, act))
+        assert ended.exit in (0, 1, 4)
+        assert ended.exit != 1 or world.shown() == before
+        world.check_logins()
+        world.timeline.elapse(3600)
+        story.run("recover")
+
+
+def test_a_server_that_is_away_for_longer_than_anybody_waits(story: Story) -> None:
+    story.run("create-proxy")
+    for nth in (1, 2, 5, 6, 7):
+        story.run("rotate --now", Stroke("GET qrs", nth, "503", times=99))
+        story.run("rotate --now")
+
+
+def test_a_journal_that_fills_up_stops_nothing(story: Story) -> None:
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("INSERT", 3, "refused", times=99)).exit == 0
+
+
+def test_two_rotators_with_one_key(story: Story, world: World) -> None:
+    from worlds.rotators import adopting
+
+    story.run("create-proxy")
+    two = world.rotator("two")
+    story.run("adopt", verb=adopting(world.made[0]), who=two)
+    race = Stroke("PUT qrs", 1, None, meanwhile=lambda: story.note(f"two: {two.run('rotate --now').exit}"))
+    assert story.run("rotate --now", race).exit == 4
+    story.run("recover")
+    story.run("rotate --now", who=two)
+
+
+def test_a_run_from_the_timer_meets_one_by_hand(story: Story, world: World) -> None:
+    story.run("create-proxy")
+
+    def begins() -> None:
+        assert world.one.run("rotate").exit == 3
+
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, None, meanwhile=begins)).exit == 0

@@ -1,0 +1,251 @@
+"""rotate: what is done, said and left behind when all goes well, and when something is in the way from the start."""
+
+from dataclasses import replace
+from datetime import time, timedelta
+
+import pytest
+from worlds.effects import Stroke
+from worlds.rotators import Verb
+from worlds.server import CERTIFICATE, HOSTS
+from worlds.telling import Story
+from worlds.world import ROTATION, World
+
+from rotator.model import Auth, Consumers, ProbeRoute, Window
+from rotator.rotation import Options, rotate
+from rotator.scene import Scene
+
+
+def rotating(**options: bool) -> Verb:
+    return lambda scene: rotate(scene, Options(**options))
+
+
+def configured(world: World, **changes: object) -> None:
+    world.one.spec = replace(world.one.spec, **changes)  # type: ignore[arg-type]
+
+
+def test_a_rotation(story: Story) -> None:
+    assert story.run("create-proxy").exit == 0
+    assert story.run("rotate --now").exit == 0
+    assert story.run("rotate --now").exit == 0
+    assert story.run("verify").exit == 0
+
+
+def test_what_is_due_and_what_is_not(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate")
+    world.timeline.elapse(30 * 86400)
+    story.run("rotate")
+    story.run("rotate")
+
+
+def test_by_cron(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    configured(world, rotation=replace(ROTATION, every=None, cron="0 3 * * SUN"))
+    story.run("rotate")
+    world.timeline.elapse(6 * 86400)
+    story.run("rotate")
+    story.run("rollback")
+
+
+def test_a_dry_run_writes_nothing(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    before = dict(world.one.keyring.items)
+    ended = story.run("rotate --dry-run", verb=rotating(now=True, dry_run=True), looking=True)
+    assert world.one.keyring.items == before
+    assert not {"PUT qrs", "POST qrs"} & set(ended.effects.seen)
+
+
+def test_a_dry_run_of_what_is_unfinished(story: Story) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now", Stroke("PUT qrs", 1, "crash after"))
+    story.run("rotate --dry-run", verb=rotating(now=True, dry_run=True), looking=True)
+    story.run("rotate --dry-run", verb=rotating(dry_run=True), looking=True)
+
+
+def test_a_dry_run_that_finds_a_proxy_down(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).down = True
+    story.run("rotate --dry-run", verb=rotating(now=True, dry_run=True), looking=True)
+
+
+def test_a_prepared_key_is_used(story: Story) -> None:
+    story.run("create-proxy")
+    story.run("rotate --prepare")
+    story.run("rotate --prepare")
+    story.run("rotate --now")
+
+
+def test_a_prepared_key_of_another_size_is_retired(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --prepare")
+    configured(world, rotation=replace(ROTATION, key_bits=3072))
+    assert story.run("rotate --prepare").exit == 0
+
+
+def test_a_prepared_key_that_is_lost_is_made_anew(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --prepare")
+    prepared = world.made[-1].fingerprint
+    name = next(name for name in world.one.keyring.items if f"-{prepared[:12]}" in name)
+    del world.one.keyring.items[name]
+    story.run("rotate --now")
+
+
+def test_a_person_who_does_not_want_it(story: Story) -> None:
+    story.run("create-proxy")
+
+    def declined(scene: Scene) -> object:
+        world = replace(scene.world, consent=lambda cuts: bool(story.note(f"asked about {cuts}")))
+        return rotate(replace(scene, world=world), Options(now=True))
+
+    assert story.run("rotate --now", verb=declined).exit == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("consumers", list(Consumers))
+def test_without_a_window(story: Story, world: World, consumers: Consumers) -> None:
+    story.run("create-proxy")
+    configured(world, rotation=replace(ROTATION, windows=()), consumers=consumers)
+    world.timeline.elapse(31 * 86400)
+    story.run("rotate")
+    story.run("rotate --now", verb=rotating(now=True))
+
+
+NOON = Window(frozenset({1}), time(13), time(14), "Europe/Stockholm")
+
+
+@pytest.mark.parametrize("later", ["before", "open", "at the margin", "too late"])
+def test_in_and_out_of_a_window(story: Story, world: World, later: str) -> None:
+    """The world begins on a Tuesday at 12:00 UTC, 13:00 in Stockholm."""
+    story.run("create-proxy")
+    configured(world, rotation=replace(ROTATION, windows=(NOON,), every=timedelta(seconds=1)))
+    began = world.timeline.seconds
+    passes = {"before": 6 * 86400.0, "open": 600.0, "at the margin": 3580.0 - began, "too late": 3581.0 - began}
+    world.timeline.elapse(passes[later] - 5 if later == "before" else passes[later])
+    story.run("rotate --now", verb=rotating(now=True))
+    story.run("rotate", verb=rotating())
+    story.run("rotate --dry-run", verb=rotating(now=True, dry_run=True), looking=True)
+    story.run("rotate --prepare", verb=rotating(now=True, prepare=True))
+    story.run("rotate --now --ignore-window", verb=rotating(now=True, ignore_window=True))
+
+
+def test_certificates_that_end_soon_are_due(story: Story, world: World) -> None:
+    configured(world, rotation=replace(ROTATION, certificate_days=31))
+    story.run("create-proxy")
+    story.run("rotate")
+    world.timeline.elapse(86400)
+    story.run("rotate")
+
+
+def test_before_there_is_anything(story: Story) -> None:
+    for command in ("rotate", "rotate --now", "verify", "recover", "rollback", "keys prune"):
+        story.run(command)
+
+
+@pytest.mark.parametrize("what", ["unknown", "garbage", "empty", "older", "deleted", "unlinked", "saml"])
+def test_drift(story: Story, world: World, what: str) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    stranger = world.new_key()
+    world.outside[stranger.fingerprint] = stranger
+    text = stranger.certificate("x", 30, world.timeline.present())
+    older = next(text for shown, text in world.one.certificates() if shown != world.shown())
+    if what == "deleted":
+        world.server.delete(world.prefix)
+    elif what == "unlinked":
+        world.server.relink(world.prefix, ())
+    elif what == "saml":
+        world.server.edit(world.prefix, authenticationMethod=3)
+    elif what == "garbage":
+        world.watch = lambda: None  # type: ignore[method-assign]
+        world.shown = world.served = lambda *_: None  # type: ignore[method-assign]
+        world.server.edit(world.prefix, **{CERTIFICATE: "garbage"})
+    else:
+        world.server.edit(world.prefix, **{CERTIFICATE: {"unknown": text, "empty": "", "older": older}[what]})
+    story.note(f"certificate or virtual proxy: {what}")
+    for command in ("rotate --now", "rotate", "verify", "rollback", "keys prune", "recover", "create-proxy"):
+        story.run(command)
+
+
+def test_a_proxy_that_is_skipped(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.one.site = replace(world.one.site, probe={HOSTS[1]: ProbeRoute(skip=True)})
+    assert story.run("rotate --now").exit == 0
+    world.one.site = replace(world.one.site, probe={host: ProbeRoute(skip=True) for host in HOSTS})
+    assert story.run("rotate --now").exit == 1
+    assert story.run("verify").exit == 1
+
+
+def test_a_proxy_that_is_down_stops_it_before_anything_is_changed(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).down = True
+    ended = story.run("rotate --now")
+    assert ended.exit == 1
+    assert not ended.effects.seen["PUT qrs"]
+
+
+def test_the_way_to_the_repository_is_not_sawn_off(story: Story, world: World) -> None:
+    story.run("create-proxy")
+
+    def on_the_branch(scene: Scene) -> object:
+        return rotate(replace(scene, way="portal"), Options(now=True))
+
+    assert story.run("rotate --now", verb=on_the_branch).exit == 1  # type: ignore[arg-type]
+    story.run("rotate --now", Stroke("PUT qrs", 1, "crash before"))
+    assert story.run("rotate --now", verb=on_the_branch).exit == 1  # type: ignore[arg-type]
+
+
+def test_with_few_rights(story: Story, world: World) -> None:
+    def by_jwt(scene: Scene) -> object:
+        return rotate(replace(scene, auth=Auth.JWT), Options(now=True))
+
+    story.run("create-proxy")
+    story.run("rotate --now", verb=by_jwt)  # type: ignore[arg-type]
+    node = next(iter(world.server.repository.nodes))
+    world.server.edit(world.prefix, loadBalancingServerNodes=[{"id": node}])
+    story.run("rotate --now", verb=by_jwt)  # type: ignore[arg-type]
+    story.run("verify")
+    story.run("rotate --now", verb=by_jwt)  # type: ignore[arg-type]
+    world.lose_keyring(world.one, {name: text for name, text in world.one.keyring.items.items() if "index" not in name})
+
+
+def hook(world: World, status: int) -> None:
+    path = world.folder / "hook"
+    path.write_text(f"#!/bin/sh\ncat >/dev/null\nexit {status}\n")
+    path.chmod(0o700)
+    configured(world, consumers=Consumers.HOOK, hook=path)
+
+
+def test_a_key_is_handed_over(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    hook(world, 0)
+    assert story.run("rotate --now").exit == 0
+
+
+def test_a_hand_over_that_fails_is_made_again(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    hook(world, 3)
+    assert story.run("rotate --now").exit == 5
+    assert story.run("rotate").exit == 5
+    assert story.run("rotate --dry-run", verb=rotating(now=True, dry_run=True), looking=True).exit == 0
+    hook(world, 0)
+    assert story.run("rotate").exit == 0
+    assert story.run("rotate").exit == 0
+    hook(world, 3)
+    assert story.run("rotate --now").exit == 5
+    hook(world, 0)
+    assert story.run("rotate --now").exit == 0
+
+
+def test_a_hand_over_is_due_after_a_crash(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    hook(world, 0)
+    crashed = story.run("rotate --now", Stroke("set", 5, "crash before"))
+    assert crashed.crashed
+    story.run("rotate")
+
+
+def test_a_failed_hand_over_and_a_previous_key_that_lives_on(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    hook(world, 3)
+    world.server.node(HOSTS[1]).down = False
+    story.run("rotate --now", Stroke("GET proxy", 10, "503", times=400))
