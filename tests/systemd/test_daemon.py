@@ -64,17 +64,17 @@ def test_a_daemon_that_hangs_is_started_again(portal: Server) -> None:
 
 def test_timer_and_daemon_together_do_no_harm(portal: Server) -> None:
     portal.always_due()
-    portal.qlik.control("POST", "/delay", [1, 1])
-    portal.box.write(
-        "/etc/systemd/system/rotator-rotate@.timer.d/quick.conf",
-        "[Timer]\nOnCalendar=\nOnCalendar=*:*:*\nRandomizedDelaySec=0\nAccuracySec=100ms\n",
-    )
-    portal.box.run(f"systemctl daemon-reload; systemctl start {DAEMON} {TIMER}")
-    for unit in (DAEMON, UNIT):
-        portal.box.until(f"journalctl -u {unit} | grep -q ': rotated'")
-    # Both wanted it at the same time, and one of them was told that it is being worked on.
-    portal.box.until(f"journalctl -u {UNIT} -u {DAEMON} | grep -q 'is being worked on by rotator rotate of rotator'")
-    portal.box.run(f"systemctl stop {TIMER} {DAEMON}; systemctl stop {UNIT}")
+    portal.qlik.control("POST", "/delay", [8, 8])
+    portal.box.run(f"systemctl start {DAEMON} {TIMER}")
+    eventually("the certificate was put", lambda: portal.rotations() == 1)
+    portal.box.run(f"systemctl start {UNIT}")
+    assert "is being worked on by rotator rotate of rotator" in portal.box.journal(UNIT)
+    assert portal.box.show(UNIT, "Result") == "success"
+    portal.box.until(f"journalctl -u {DAEMON} | grep -q ': rotated'")
+    portal.box.run(f"systemctl stop {DAEMON}")
+    portal.qlik.control("POST", "/delay", [0, 0])
+    portal.box.run(f"systemctl start {UNIT}")
+    assert ": rotated" in portal.box.journal(UNIT)
     assert portal.box.run("systemctl --failed --plain --no-legend").out == ""
     assert portal.rotator("verify").status == 0
     assert "interrupted" not in portal.rotator("history").out
