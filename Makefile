@@ -11,14 +11,18 @@ BIN := $(VENV)/bin
 demo: $(VENV)/ready
 	$(BIN)/rotator demo
 
+# The whole suite on the first interpreter; on the others what may differ between them: adapters, and the main job.
 test: packages
 	@set -e; for python in $(PYTHONS); do $(MAKE) --no-print-directory suite PYTHON=$$python; done
+
+WHOLE := --ignore tests/reliability --ignore tests/systemd --ignore tests/verbs
+ADAPTERS := tests/config tests/keystore tests/planning tests/qlik tests/sandbox tests/story/test_access_by_jwt.py
 
 .PHONY: suite packages
 suite:
 	@version=$(call VERSION,$(PYTHON)); \
 	$(MAKE) --no-print-directory .venvs/$$version/ready PYTHON=$(PYTHON) && \
-	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 2 --ignore tests/reliability --ignore tests/systemd $(PYTEST)
+	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 2 $(if $(filter $(MAIN),$(PYTHON)),$(WHOLE),$(ADAPTERS)) $(PYTEST)
 
 # A sample of every fault, drawn anew each time; `make soak` runs all of them and writes docs/reliability.md.
 reliability: packages $(VENV)/ready

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from rotator import intents, rotation, verification
 from rotator.adoption import replace_key
-from rotator.errors import Drift, Refused, Undone, VerificationFailed
+from rotator.errors import Drift, KeyStoreError, Refused, Undone, VerificationFailed
 from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
@@ -169,7 +169,12 @@ def rollback(scene: Scene) -> Result:
 
 
 def _rolled_back(scene: Scene, result: Result) -> Result:
-    retry = scene.world.keystore.ring().retry
+    try:
+        retry = scene.world.keystore.ring().retry
+    except KeyStoreError as error:
+        # It is done, and noted: what is only told must not make a failure of it.
+        scene.world.tell(f"until when it stays so cannot be told: {error.message}")
+        retry = None
     until = f"; unattended runs leave it so until {retry.at:%Y-%m-%d %H:%M} UTC" if retry else ""
     return replace(result, reason="RolledBack", message=result.message + until)
 

@@ -193,10 +193,32 @@ def deliver(scene: Scene, ring: Ring) -> Ring:
         with scene.world.journal.step("hand over", version.fingerprint):
             scene.world.hand_over.deliver(ring.delivery.id, version, keystore.key(version), details)
     except NotDelivered as error:
-        keystore.save(stages.delivery_failed(ring))
+        _noted(scene, stages.delivery_failed(ring))
         error.key = version
         raise
-    return keystore.save(stages.delivered(ring))
+    except KeyStoreError as error:
+        raise _undelivered(scene, version, "could not be read to be handed over", error) from None
+    try:
+        return keystore.save(stages.delivered(ring))
+    except KeyStoreError as error:
+        raise _undelivered(scene, version, "was handed over, but the keyring could not note that", error) from None
+
+
+def _noted(scene: Scene, ring: Ring) -> None:
+    """A failed hand-over counted, if the keyring takes it: without that it is due all the same."""
+    try:
+        scene.world.keystore.save(ring)
+    except KeyStoreError as error:
+        scene.world.tell(f"the keyring could not count the attempt: {error.message}")
+
+
+def _undelivered(scene: Scene, version: KeyVersion, what: str, cause: KeyStoreError) -> NotDelivered:
+    error = NotDelivered(
+        f"{scene.spec.name}: the key {short(version.fingerprint)} is current, and {what}: {cause.message}",
+        hint=f"mend the keyring; the key is handed over by the next run, under the same id: rotator rotate {scene.spec.name}",
+    )
+    error.key = version
+    return error
 
 
 def _previous_refused(

@@ -1,7 +1,6 @@
 """Secrets that a command takes in: from a prompt without echo, a file, or standard input; never from an argument."""
 
 import getpass
-import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -43,8 +42,3 @@ def secret_text(source: str | None, option: str, question: str) -> str:
 def hidden(question: str) -> str:
     """A secret as a person types it. Not typer's prompt, which asks before the echo is off, and so may show what is typed."""
     return getpass.getpass(f"{question}: ")
-
-
-def private(source: str) -> bool:
-    """Whether a file of a secret is its owner's alone, as `file:PATH` demands it."""
-    return os.name != "posix" or not Path(source).stat().st_mode & 0o077

@@ -130,6 +130,8 @@ def expiring(
         days = None if ends is None else threshold(ends, writer.now)
         if ends is None or days is None:
             continue
+        if standing.next_due is not None and days == THRESHOLDS[0]:
+            continue  # at that age rotator replaces it by itself, in its next window
         told = known.get((certificate, standing.site, standing.name))
         if told is not None and told.ends == ends and told.days <= days:
             continue

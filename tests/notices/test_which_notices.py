@@ -147,6 +147,13 @@ def test_a_certificate_that_is_seen_late_is_told_once_and_a_new_one_anew() -> No
     assert expiring([replace(stands, certificate_ends=None)], [], writer()) == ()
 
 
+def test_a_certificate_that_rotator_is_about_to_replace_is_told_only_when_that_is_late() -> None:
+    due = Standing("prod", "portal", NOW + timedelta(days=29), next_due=NOW + timedelta(days=3))
+    assert expiring([due], [], writer()) == ()
+    assert len(expiring([replace(due, next_due=None)], [], writer())) == 1
+    assert len(expiring([due], [], writer(now=NOW + timedelta(days=15)))) == 1
+
+
 def test_texts_are_one_printable_line_and_end() -> None:
     told = judge(replace(failure(), message="a\nb\x00c\x1b[31m" + "x" * 9000), (), writer(), attended=False).notice
     assert told is not None

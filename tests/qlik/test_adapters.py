@@ -168,7 +168,7 @@ def test_what_is_said_of_an_answer_holds_no_secret() -> None:
 
 
 @given(st.binary(max_size=400), st.sampled_from([200, 201, 204, 400, 401, 403, 404, 409, 500]))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_a_proxy_says_a_login_has_a_verdict(body: bytes, status: int) -> None:
     outcome = judged(Answer("GET", "https://x/qps/user", status, {}, {}, body), User("A", "b"))
     assert outcome.verdict in Verdict

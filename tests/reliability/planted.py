@@ -18,24 +18,23 @@ class Planted:
 PLANTED: Final = (
     Planted(
         "an fsync left out",
-        "keystore/sealed_file.py",
+        "keystore/private_folder.py",
         "                    os.fsync(file.fileno())\n",
         "",
         "tests/keystore/test_stores.py::test_an_item_is_synced_before_it_gets_its_name_and_its_folder_afterwards",
     ),
     Planted(
         "a folder that is not synced",
-        "keystore/sealed_file.py",
-        "                temporary.replace(path)\n                self._sync_folder()\n",
-        "                temporary.replace(path)\n",
+        "durable.py",
+        "    sync_folder(path.parent)\n",
+        "",
         "tests/keystore/test_stores.py::test_an_item_is_synced_before_it_gets_its_name_and_its_folder_afterwards",
     ),
     Planted(
         "an item written in its place",
-        "keystore/sealed_file.py",
-        "        temporary = path.with_name(path.name + _TEMPORARY)\n        with _mapped(self._folder):\n            try:\n",
-        "        temporary = path.with_name(path.name + _TEMPORARY)\n        path.unlink(missing_ok=True)\n"
-        "        with _mapped(self._folder):\n            try:\n",
+        "keystore/private_folder.py",
+        "                temporary.unlink(missing_ok=True)\n                flags",
+        "                path.unlink(missing_ok=True)\n                flags",
         "tests/keystore/test_stores.py::test_a_full_disk_leaves_the_old_text",
     ),
     Planted(
@@ -67,17 +66,10 @@ PLANTED: Final = (
         "tests/keystore/test_key_items.py::test_a_lock_names_its_owner",
     ),
     Planted(
-        "a keyring's lock that is not taken",
-        "keystore/sealed_file.py",
-        "                lock.acquire()\n",
-        "                pass\n",
-        "tests/keystore/test_stores.py::test_two_processes_that_write_lose_nothing",
-    ),
-    Planted(
         "a 503 that counts as refused",
         "qlik/login.py",
-        "    if answer.status == _UNAUTHORIZED:\n",
-        "    if answer.status in (_UNAUTHORIZED, 503):\n",
+        "    if answer.status == _UNAUTHORIZED:\n        return LoginOutcome(Verdict.REFUSED",
+        "    if answer.status in (_UNAUTHORIZED, 503):\n        return LoginOutcome(Verdict.REFUSED",
         "tests/qlik/test_adapters.py::test_only_a_plain_401_is_a_refusal",
     ),
     Planted(
@@ -155,8 +147,8 @@ PLANTED: Final = (
     Planted(
         "a key on the command line of the hook",
         "handover.py",
-        "                [self.executable],\n",
-        "                [self.executable, key.to_item()],\n",
+        "            executables.run([self.executable], told, key.to_pem())\n",
+        "            executables.run([self.executable, key.to_item()], told, key.to_pem())\n",
         "tests/story/test_leaks.py::test_nothing_leaks_from_any_command",
     ),
     Planted(

@@ -1,5 +1,6 @@
 """Full and read-only disks under the keyring, the journal and the locks: nothing is lost, and an undo is not stopped."""
 
+import resource
 from collections.abc import Iterator
 from typing import Self
 
@@ -60,21 +61,18 @@ class Disk:
 
     def run_filled_at(self, request: str, *arguments: str) -> Ended:
         """Run, and fill the disk while the sandbox holds back a request."""
-        if self._disk is not None:
-            ended = held(self.sandbox, request, self._disk.fill, (*self.command, *arguments))
-            self._disk.make_room()
+        disk = self._disk
+        if disk is not None:
+            ended = held(self.sandbox, request, lambda _: disk.fill(), (*self.command, *arguments))
+            disk.make_room()
             return ended
-        with unwritable() as prefix:  # the same account, so that modes count from the request on
-            folders = [path for path in (self.folder, *self.folder.rglob("*")) if path.is_dir()]
+        # Items of the keyring are below this size, and the pages of the journal beyond it.
+        size = 4096 if self.folder.name == STATE else 0
 
-            def forbid() -> None:
-                for folder in folders:
-                    folder.chmod(0o500)
+        def limit(pid: int) -> None:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, size))
 
-            ended = held(self.sandbox, request, forbid, (*prefix, *self.command, *arguments))
-        for folder in folders:
-            folder.chmod(0o700)
-        return ended
+        return held(self.sandbox, request, limit, (*self.command, *arguments))
 
     def run_read_only(self, *arguments: str) -> Ended:
         if self._disk is not None:
@@ -168,6 +166,10 @@ def test_nothing_is_begun_on_a_disk_that_takes_nothing(
             if ended.status == 0:
                 # Nothing had to be written, or only who holds the lock, which is not worth an outage.
                 assert command[0] in ("create-proxy", "recover") or place == LOCKS, where
+            elif not real and ended.status == 78:
+                # Without a disk of its own, what may not be written is a matter of permissions, and so of configuration.
+                assert (place, kind) in ((STATE, "read-only"), (LOCKS, "read-only")), where
+                assert_one_clear_error(ended, *READ_ONLY)
             else:
                 failed += 1
                 assert_kept(disk, ended, key, *FULL, *READ_ONLY)

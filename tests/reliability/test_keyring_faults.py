@@ -122,7 +122,7 @@ def test_a_real_keyring_that_is_gone_in_the_middle_of_a_rotation(
     daemon = secret_service._daemon
     assert daemon is not None
 
-    def strike() -> None:
+    def strike(_: int) -> None:
         if how == "stopped":
             daemon.send_signal(signal.SIGSTOP)
         else:

@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,7 +34,7 @@ CRASHED: Final = ("rotate --now", "rotate --now", "rollback", "recover", "create
 EXAMPLES: Final = 150
 SOAKED: Final = 2500
 STEPS: Final = 25
-MEMORY: Final = Path("/dev/shm")
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 """Where there is one, state directories are made in it: syncing them is not what is tested here."""
 
 DELAYS: Final = st.sampled_from([0.0, 0.0, 1.0, 6.0, 30.0])
@@ -92,7 +92,7 @@ def about(kind: str) -> Callable[["Machine"], bool]:
 class Machine(RuleBasedStateMachine):
     """One site, one rotator or two, and everybody else."""
 
-    counts: Counter[str] = Counter()
+    counts: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -356,4 +356,3 @@ def test_whatever_happens_somebody_can_log_in_and_rotations_go_on(request: pytes
         ),
     )
     record("machine", "all", **{name.replace(" ", "_"): number for name, number in Machine.counts.items()})
-    print(dict(Machine.counts))

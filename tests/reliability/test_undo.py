@@ -16,7 +16,7 @@ def test_an_undo_leaves_alone_what_somebody_put_there_meanwhile(portal: Sandbox)
     portal.fault("stuck=rim1.localhost")
     command = (*ROTATOR, "--config", str(portal.config), "rotate", "--now")
     # The logins with the current key come first: csrftoken, user and logout on each of two proxies.
-    ended = held(portal, "proxy#7", lambda: pasted.append(paste(portal)), command)
+    ended = held(portal, "proxy#7", lambda _: pasted.append(paste(portal)), command)
     assert ended.status == 4, ended.err
     assert "failed its test login" in ended.err
     assert "putting the old certificate back failed" in ended.err

@@ -19,8 +19,8 @@ def run(sandbox: Sandbox, *arguments: str, prefix: Sequence[str] = ()) -> Ended:
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def held(sandbox: Sandbox, request: str, then: Callable[[], None], command: Sequence[str]) -> Ended:
-    """Run a command; while the sandbox holds back the first request that fits `request`, do `then`.
+def held(sandbox: Sandbox, request: str, then: Callable[[int], object], command: Sequence[str]) -> Ended:
+    """Run a command; while the sandbox holds back the first request that fits `request`, do `then`, given its process.
 
     `request` is the sandbox's SERVICE[:METHOD[:PATH]][#N].
     """
@@ -28,7 +28,7 @@ def held(sandbox: Sandbox, request: str, then: Callable[[], None], command: Sequ
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
         if sandbox.control("GET", "/held"):
-            then()
+            then(process.pid)
             break
         time.sleep(0.01)
     out, err = process.communicate(timeout=120)

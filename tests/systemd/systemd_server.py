@@ -170,7 +170,7 @@ def server(
 
 
 @pytest.fixture
-def portal(server: Server) -> Server:
+def ready(server: Server) -> Server:
     """The same with the keyring sealed-file, configured, and the virtual proxy in place."""
     server.do("sealed-file")
     server.configure()

@@ -11,11 +11,11 @@ TIMER = "rotator-rotate@portal.timer"
 
 
 @pytest.fixture
-def watched(portal: Server) -> Server:
+def watched(ready: Server) -> Server:
     """The daemon, which runs."""
-    portal.do("By the daemon")
-    assert portal.box.show(DAEMON, "ActiveState") == "active"
-    return portal
+    ready.do("By the daemon")
+    assert ready.box.show(DAEMON, "ActiveState") == "active"
+    return ready
 
 
 def test_it_is_ready_and_tells_its_plan(watched: Server) -> None:
@@ -41,48 +41,48 @@ def test_a_reload_takes_the_new_configuration_and_keeps_the_old_one_where_it_is_
     assert watched.box.show(DAEMON, "NRestarts") == "0"
 
 
-def test_a_stop_in_the_middle_finishes_the_rotation(portal: Server) -> None:
-    portal.always_due()
-    portal.qlik.control("POST", "/delay", [3, 3])
-    portal.box.run(f"systemctl start {DAEMON}")
-    eventually("the certificate was put", lambda: portal.rotations() == 1)
-    portal.box.run(f"systemctl stop {DAEMON}")
-    assert portal.box.show(DAEMON, "Result") == "success"
-    assert portal.rotations() == 1
-    assert portal.rotator("verify").status == 0
-    assert "interrupted" not in portal.rotator("history").out
+def test_a_stop_in_the_middle_finishes_the_rotation(ready: Server) -> None:
+    ready.always_due()
+    ready.qlik.control("POST", "/delay", [3, 3])
+    ready.box.run(f"systemctl start {DAEMON}")
+    eventually("the certificate was put", lambda: ready.rotations() == 1)
+    ready.box.run(f"systemctl stop {DAEMON}")
+    assert ready.box.show(DAEMON, "Result") == "success"
+    assert ready.rotations() == 1
+    assert ready.rotator("verify").status == 0
+    assert "interrupted" not in ready.rotator("history").out
 
 
-def test_a_daemon_that_hangs_is_started_again(portal: Server) -> None:
-    portal.box.write(f"/etc/systemd/system/{DAEMON}.d/quick.conf", "[Service]\nWatchdogSec=2s\nRestartSec=0\n")
-    portal.box.run(f"systemctl daemon-reload; systemctl start {DAEMON}")
-    portal.box.run(f"kill -STOP $(systemctl show -P MainPID {DAEMON})")
-    portal.box.until(f"test $(systemctl show -P NRestarts {DAEMON}) = 1 && systemctl is-active -q {DAEMON}")
-    assert "Watchdog timeout" in portal.box.journal(DAEMON)
-    assert portal.box.run("find / -xdev -name 'core*' -newer /etc/rotator/rotator.toml -size +100k -type f").out == ""
+def test_a_daemon_that_hangs_is_started_again(ready: Server) -> None:
+    ready.box.write(f"/etc/systemd/system/{DAEMON}.d/quick.conf", "[Service]\nWatchdogSec=2s\nRestartSec=0\n")
+    ready.box.run(f"systemctl daemon-reload; systemctl start {DAEMON}")
+    ready.box.run(f"kill -STOP $(systemctl show -P MainPID {DAEMON})")
+    ready.box.until(f"test $(systemctl show -P NRestarts {DAEMON}) = 1 && systemctl is-active -q {DAEMON}")
+    assert "Watchdog timeout" in ready.box.journal(DAEMON)
+    assert ready.box.run("find / -xdev -name 'core*' -newer /etc/rotator/rotator.toml -size +100k -type f").out == ""
 
 
-def test_timer_and_daemon_together_do_no_harm(portal: Server) -> None:
-    portal.always_due()
-    portal.qlik.control("POST", "/delay", [8, 8])
-    portal.box.run(f"systemctl start {DAEMON} {TIMER}")
-    eventually("the certificate was put", lambda: portal.rotations() == 1)
-    portal.box.run(f"systemctl start {UNIT}")
-    assert "is being worked on by rotator rotate of rotator" in portal.box.journal(UNIT)
-    assert portal.box.show(UNIT, "Result") == "success"
-    portal.box.until(f"journalctl -u {DAEMON} | grep -q ': rotated'")
-    portal.box.run(f"systemctl stop {DAEMON}")
-    portal.qlik.control("POST", "/delay", [0, 0])
-    portal.box.run(f"systemctl start {UNIT}")
-    assert ": rotated" in portal.box.journal(UNIT)
-    assert portal.box.run("systemctl --failed --plain --no-legend").out == ""
-    assert portal.rotator("verify").status == 0
-    assert "interrupted" not in portal.rotator("history").out
+def test_timer_and_daemon_together_do_no_harm(ready: Server) -> None:
+    ready.always_due()
+    ready.qlik.control("POST", "/delay", [8, 8])
+    ready.box.run(f"systemctl start {DAEMON} {TIMER}")
+    eventually("the certificate was put", lambda: ready.rotations() == 1)
+    ready.box.run(f"systemctl start {UNIT}")
+    assert "is being worked on by rotator rotate of rotator" in ready.box.journal(UNIT)
+    assert ready.box.show(UNIT, "Result") == "success"
+    ready.box.until(f"journalctl -u {DAEMON} | grep -q ': rotated'")
+    ready.box.run(f"systemctl stop {DAEMON}")
+    ready.qlik.control("POST", "/delay", [0, 0])
+    ready.box.run(f"systemctl start {UNIT}")
+    assert ": rotated" in ready.box.journal(UNIT)
+    assert ready.box.run("systemctl --failed --plain --no-legend").out == ""
+    assert ready.rotator("verify").status == 0
+    assert "interrupted" not in ready.rotator("history").out
 
 
-def test_a_daemon_that_never_comes_up_is_told(portal: Server) -> None:
-    portal.box.run("echo 'nonsense = 1' >>/etc/rotator/rotator.toml")
-    assert portal.box.run(f"systemctl start {DAEMON}", check=False).status != 0
-    assert portal.box.show(DAEMON, "ExecMainStatus") == "78"
-    assert portal.box.show(DAEMON, "NRestarts") == "0"
-    portal.box.until(f"journalctl -u 'rotator-failed@{DAEMON}.service' | grep -q 'Tell that {DAEMON} has failed'")
+def test_a_daemon_that_never_comes_up_is_told(ready: Server) -> None:
+    ready.box.run("echo 'nonsense = 1' >>/etc/rotator/rotator.toml")
+    assert ready.box.run(f"systemctl start {DAEMON}", check=False).status != 0
+    assert ready.box.show(DAEMON, "ExecMainStatus") == "78"
+    assert ready.box.show(DAEMON, "NRestarts") == "0"
+    ready.box.until(f"journalctl -u 'rotator-failed@{DAEMON}.service' | grep -q 'Tell that {DAEMON} has failed'")

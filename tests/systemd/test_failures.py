@@ -10,13 +10,13 @@ TOLD = "journalctl -o cat -t rotator-notice"
 
 
 @pytest.fixture
-def told(portal: Server) -> Server:
+def told(ready: Server) -> Server:
     """The portal with a hook that writes notices to the log."""
-    text = portal.box.read("/etc/rotator/rotator.toml")
+    text = ready.box.read("/etc/rotator/rotator.toml")
     text += '\n[notify]\nhooks = "/etc/rotator/hooks.d"\n'
-    portal.box.write("/etc/rotator/rotator.toml", text, mode="0640", owner="root:rotator")
-    assert "test" in portal.do("When a run fails")
-    return portal
+    ready.box.write("/etc/rotator/rotator.toml", text, mode="0640", owner="root:rotator")
+    assert "test" in ready.do("When a run fails")
+    return ready
 
 
 def idle(server: Server) -> None:

@@ -26,17 +26,17 @@ def desk(server: Server) -> Server:
     return server
 
 
-def test_the_hints_of_a_wrong_account_work_when_they_are_pasted(portal: Server) -> None:
-    box, before = portal.box, portal.fingerprint()
+def test_the_hints_of_a_wrong_account_work_when_they_are_pasted(ready: Server) -> None:
+    box, before = ready.box, ready.fingerprint()
     refused = box.run("/opt/rotator/bin/rotator rotate portal --now --yes", check=False)
     assert refused.status == 78
     (command,) = re.findall(r"hint: run it as that account: (/usr/local/sbin/rotator .*)", refused.err)
     assert "rotated" in box.run(command).out
-    assert portal.fingerprint() != before
+    assert ready.fingerprint() != before
 
 
-def test_the_hint_of_a_missing_credential_works_where_nothing_but_the_credential_is_in_place(portal: Server) -> None:
-    box, before = portal.box, portal.fingerprint()
+def test_the_hint_of_a_missing_credential_works_where_nothing_but_the_credential_is_in_place(ready: Server) -> None:
+    box, before = ready.box, ready.fingerprint()
     box.run("rm /usr/local/sbin/rotator")
     as_rotator = "STATE_DIRECTORY=/var/lib/rotator setpriv --reuid=rotator --regid=rotator --clear-groups"
     refused = box.run(f"{as_rotator} /opt/rotator/bin/rotator rotate portal --now --yes", check=False)
@@ -48,43 +48,43 @@ def test_the_hint_of_a_missing_credential_works_where_nothing_but_the_credential
     assert box.run("ls -A /var/lib/rotator/.local", check=False).status != 0, "another state directory"
 
 
-def test_the_shell_has_the_exit_status_the_pipes_and_the_terminal_of_rotator(portal: Server) -> None:
-    assert portal.rotator("rotate nothing --now", check=False).status == 2
-    assert portal.rotator("due portal", check=False).status == 1
-    token = portal.rotator(r"token portal --user 'DIR\someone' | tr . '\n' | wc -l").out
+def test_the_shell_has_the_exit_status_the_pipes_and_the_terminal_of_rotator(ready: Server) -> None:
+    assert ready.rotator("rotate nothing --now", check=False).status == 2
+    assert ready.rotator("due portal", check=False).status == 1
+    token = ready.rotator(r"token portal --user 'DIR\someone' | tr . '\n' | wc -l").out
     assert token.strip() == "3"
-    exported = portal.box.run("rotator keys export portal | openssl x509 -noout -subject").out
+    exported = ready.box.run("rotator keys export portal | openssl x509 -noout -subject").out
     assert "rotator portal" in exported
-    before = portal.fingerprint()
+    before = ready.fingerprint()
     for answer, status in (("n", 3), ("y", 0)):
-        asked = portal.box.dialogue("rotator rotate portal --now", "Go on? [y/N]:", answer)
+        asked = ready.box.dialogue("rotator rotate portal --now", "Go on? [y/N]:", answer)
         assert asked.status == status, asked.out
-    assert portal.fingerprint() != before
+    assert ready.fingerprint() != before
 
 
-def test_the_person_behind_sudo_is_in_the_history(portal: Server) -> None:
-    portal.box.run("SUDO_USER=alice rotator rotate portal --now --yes")
-    assert "alice" in portal.rotator("history").out
+def test_the_person_behind_sudo_is_in_the_history(ready: Server) -> None:
+    ready.box.run("SUDO_USER=alice rotator rotate portal --now --yes")
+    assert "alice" in ready.rotator("history").out
 
 
-def test_the_master_key_lies_nowhere_but_sealed(portal: Server) -> None:
-    portal.rotator("rotate portal --now --yes")
-    text = portal.box.run("systemd-creds decrypt /etc/credstore.encrypted/rotator-master-key -").out.strip()
+def test_the_master_key_lies_nowhere_but_sealed(ready: Server) -> None:
+    ready.rotator("rotate portal --now --yes")
+    text = ready.box.run("systemd-creds decrypt /etc/credstore.encrypted/rotator-master-key -").out.strip()
     key = base64.b64decode(text)
     assert len(key) == 32
     forms = (text.encode(), key, key.hex().encode())
-    told = list(portal.box.written())
+    told = list(ready.box.written())
     assert any(b"Started " in data for data in told), "the journal is among them"
     assert not [form for form in forms for data in told if form in data]
-    assert portal.box.run(f"systemctl show {UNIT} -p Environment").out.strip() == "Environment="
+    assert ready.box.run(f"systemctl show {UNIT} -p Environment").out.strip() == "Environment="
 
 
-def test_a_credential_that_is_missing_is_told(portal: Server) -> None:
-    portal.box.run("rm /etc/credstore.encrypted/rotator-master-key")
-    assert portal.box.run(f"systemctl start {UNIT}", check=False).status != 0
-    assert portal.box.show(UNIT, "Result") == "exit-code"
-    assert portal.box.show(UNIT, "ExecMainStatus") == "243"
-    portal.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q Tell")
+def test_a_credential_that_is_missing_is_told(ready: Server) -> None:
+    ready.box.run("rm /etc/credstore.encrypted/rotator-master-key")
+    assert ready.box.run(f"systemctl start {UNIT}", check=False).status != 0
+    assert ready.box.show(UNIT, "Result") == "exit-code"
+    assert ready.box.show(UNIT, "ExecMainStatus") == "243"
+    ready.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q Tell")
 
 
 def test_gnome_keyring_keeps_the_keys_across_runs_and_a_reboot(desk: Server) -> None:

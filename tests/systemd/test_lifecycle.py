@@ -50,14 +50,14 @@ def test_an_upgrade_keeps_state_and_keys(server: Server, installed: tuple[Path, 
     assert len(runs) >= 4
 
 
-def test_a_removal_leaves_nothing_but_the_virtual_proxy(portal: Server) -> None:
-    portal.do("By timer")
-    portal.do("Removal")
-    left = portal.box.run(
+def test_a_removal_leaves_nothing_but_the_virtual_proxy(ready: Server) -> None:
+    ready.do("By timer")
+    ready.do("Removal")
+    left = ready.box.run(
         "set +e; systemctl list-unit-files 'rotator*' --no-legend; systemctl list-units --all 'rotator*' --no-legend; "
         "find /etc /opt /run /usr/local /var -xdev -name '*rotator*' -not -path '/var/log/*' "
         "-newer /srv/wheels/pins 2>/dev/null; getent passwd rotator; true"
     )
     # When a timer ran last is kept by systemd.
     assert [line for line in left.out.splitlines() if "/stamp-rotator" not in line] == []
-    assert [entry["path"] for entry in portal.qlik.requests("qrs", "DELETE")] == []
+    assert [entry["path"] for entry in ready.qlik.requests("qrs", "DELETE")] == []

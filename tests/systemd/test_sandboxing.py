@@ -46,23 +46,23 @@ def test_the_services_of_rotator_are_confined_alike() -> None:
     assert len({confined(name) for name in SERVICES if name != "rotator-keyring.service"}) == 1
 
 
-def test_systemd_takes_every_line_and_finds_the_services_little_exposed(portal: Server) -> None:
-    portal.box.run("cd /etc/systemd/system; /opt/rotator/bin/rotator install-units --keyring secret-service")
+def test_systemd_takes_every_line_and_finds_the_services_little_exposed(ready: Server) -> None:
+    ready.box.run("cd /etc/systemd/system; /opt/rotator/bin/rotator install-units --keyring secret-service")
     units = "rotator.service rotator-keyring.service rotator-rotate@portal.service rotator-failed@x.service"
-    verified = portal.box.run(f"systemctl daemon-reload; systemd-analyze verify {units} rotator-rotate@portal.timer")
+    verified = ready.box.run(f"systemctl daemon-reload; systemd-analyze verify {units} rotator-rotate@portal.timer")
     assert [line for line in verified.text.splitlines() if "rotator" in line] == []
     for unit in units.split():
-        said = portal.box.run(f"systemd-analyze security --no-pager {unit}").out
+        said = ready.box.run(f"systemd-analyze security --no-pager {unit}").out
         (figure,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", said)
         assert float(figure) <= WORST, said
 
 
-def test_what_a_run_can_see_and_do(portal: Server) -> None:
+def test_what_a_run_can_see_and_do(ready: Server) -> None:
     unit = "rotator-rotate@portal.service"
-    portal.box.write("/etc/rotator/inside.py", INSIDE)
-    portal.box.write(f"/etc/systemd/system/{unit}.d/zz-inside.conf", DROP_IN)
-    portal.box.run(f"systemctl daemon-reload; systemctl start {unit}")
-    said = portal.box.journal(unit).splitlines()
+    ready.box.write("/etc/rotator/inside.py", INSIDE)
+    ready.box.write(f"/etc/systemd/system/{unit}.d/zz-inside.conf", DROP_IN)
+    ready.box.run(f"systemctl daemon-reload; systemctl start {unit}")
+    said = ready.box.journal(unit).splitlines()
     for line in (
         "caps 0000000000000000 0000000000000000 1 2",
         "core (0, 0)",

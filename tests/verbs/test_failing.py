@@ -1,12 +1,17 @@
 """Rotations that something strikes: what is undone, what the next run goes on from, and what is said."""
 
-from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 from worlds.effects import Stroke
 from worlds.server import CERTIFICATE, HOSTS
 from worlds.telling import Story
 from worlds.world import World
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def counted(story: Story, label: str) -> int:
@@ -124,7 +129,7 @@ def test_a_put_that_is_refused_and_a_keyring_too(story: Story) -> None:
 def test_edits_in_between_survive(story: Story, world: World) -> None:
     story.run("create-proxy")
     edits = [
-        Stroke("PUT qrs", nth, None, meanwhile=lambda nth=nth: world.server.edit(world.prefix, engineRoutingPolicy=nth))
+        Stroke("PUT qrs", nth, None, meanwhile=partial(world.server.edit, world.prefix, engineRoutingPolicy=nth))
         for nth in (1, 2, 3)
     ]
     assert story.run("rotate --now", *edits).exit == 0

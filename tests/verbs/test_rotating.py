@@ -95,7 +95,11 @@ def test_a_person_who_does_not_want_it(story: Story) -> None:
     story.run("create-proxy")
 
     def declined(scene: Scene) -> object:
-        world = replace(scene.world, consent=lambda cuts: bool(story.note(f"asked about {cuts}")))
+        def no(cuts: object) -> bool:
+            story.note(f"asked about {cuts}")
+            return False
+
+        world = replace(scene.world, consent=no)
         return rotate(replace(scene, world=world), Options(now=True))
 
     assert story.run("rotate --now", verb=declined).exit == 3  # type: ignore[arg-type]
@@ -157,7 +161,7 @@ def test_drift(story: Story, world: World, what: str) -> None:
         world.server.edit(world.prefix, authenticationMethod=3)
     elif what == "garbage":
         world.watch = lambda: None  # type: ignore[method-assign]
-        world.shown = world.served = lambda *_: None  # type: ignore[method-assign]
+        world.shown = world.served = lambda *_: None  # type: ignore[method-assign, assignment]
         world.server.edit(world.prefix, **{CERTIFICATE: "garbage"})
     else:
         world.server.edit(world.prefix, **{CERTIFICATE: {"unknown": text, "empty": "", "older": older}[what]})

@@ -13,7 +13,7 @@ from rotator.errors import KeyStoreError
 from rotator.model import Ring
 from rotator.planning import stages
 from rotator.planning.due import due
-from rotator.state import journal
+from rotator.state.database import FILE
 from worlds.effects import Stroke
 from worlds.rotators import Ended, Rotator, Verb
 from worlds.world import World
@@ -92,7 +92,7 @@ class Story:
 
     @staticmethod
     def _events(rotator: Rotator) -> list[str]:
-        path = rotator.state / journal.FILE
+        path = rotator.state / FILE
         if not path.exists():
             return []
         with closing(sqlite3.connect(path)) as database:

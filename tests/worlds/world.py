@@ -202,13 +202,10 @@ class World:
             raise Broken(f"{ended.command} ends with {ended.exit}: {ended.message}")
         if ended.exit == 3 and (shown != before or self._wrote[rotator.name]):
             raise Broken(f"{ended.command} says that nothing was changed: {ended.message}")
-        if ended.exit == 0 and ended.command in ("create-proxy", "rotate --now", "recover", "rollback"):
-            if (
-                VANISH not in {act for act, *_ in ended.effects.struck}
-                and shown != rotator.current
-                and shown is not None
-            ):
-                raise Broken(f"{ended.command} is done, but the server does not show the current key")
+        settled = ended.exit == 0 and ended.command in ("create-proxy", "rotate --now", "recover", "rollback")
+        vanished = VANISH in {act for act, *_ in ended.effects.struck}
+        if settled and not vanished and shown not in (rotator.current, None):
+            raise Broken(f"{ended.command} is done, but the server does not show the current key")
         # A keyring or a question that fails after the PUT, like an answer that is lost, leaves the rest to the next run.
         struck = ended.effects.struck
         open_end = any(act in UNANSWERED or {"keyring", "GET qrs"} & set(labels) for act, *labels in struck)

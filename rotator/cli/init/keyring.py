@@ -101,7 +101,7 @@ def _sealed_file(interview: Interview, folder: Path, keys: Path, *, own: bool) -
 def _reference(answer: str) -> SecretRef:
     found = values.secret(answer, Path.cwd())
     if found.kind is SecretKind.KEYRING:
-        raise Wrong("opens the keyring, and cannot be in it: file:PATH or credential:NAME")
+        raise Wrong("opens the keyring, and cannot be in it: file:PATH, credential:NAME or dpapi:PATH")
     return found
 
 
@@ -112,7 +112,7 @@ def _try_beside(interview: Interview, path: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".rotator-init-", dir=there) as scratch:
             _try(
                 interview,
-                SealedFiles(Path(scratch), secrets.token_bytes(sealing.KEY_BYTES)),
+                SealedFiles(Path(scratch) / "keys", secrets.token_bytes(sealing.KEY_BYTES)),
                 KeyringBackend.SEALED_FILE,
             )
     except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, UsageError
+from rotator.ownership import guard
 from rotator.ports import SecretStore
 
 
@@ -79,13 +80,15 @@ def write(files: Sequence[NewFile], secret: Secret | None, owner: int | None) ->
 def _folders(folder: Path, undo: list[Callable[[], object]]) -> None:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
-        place.mkdir(mode=0o750)
+        if sys.platform == "win32":
+            guard().make_folder(place)
+        else:
+            place.mkdir(mode=0o750)
         undo.append(place.rmdir)
 
 
 def _write(file: NewFile, owner: int | None, undo: list[Callable[[], object]]) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(file.path, flags, 0o600)
+    descriptor = _opened(file)
     undo.append(file.path.unlink)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(file.data)
@@ -97,6 +100,13 @@ def _write(file: NewFile, owner: int | None, undo: list[Callable[[], object]]) -
                 os.fchown(descriptor, owner, -1)
             os.fchmod(descriptor, file.mode)
         os.fsync(descriptor)
+
+
+def _opened(file: NewFile) -> int:
+    """The new file, open for writing. Its mode comes last; on Windows what is not private is as open as its folder."""
+    if sys.platform == "win32" and file.mode & 0o077:
+        return os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_BINARY)
+    return guard().make_file(file.path)
 
 
 def _store(secret: Secret, undo: list[Callable[[], object]]) -> None:
