@@ -53,7 +53,7 @@ class Server:
         for old, new in (
             ("https://qlik-central.example.com:4242", self.qlik.ready["qrs"]),
             ("SUN 02:00-05:00 Europe/Stockholm", "any"),
-            ('every = "30d"', 'every = "30d"\nkey_bits = 2048\nsettle_timeout = "10s"'),
+            ('every = "30d"', 'every = "30d"\nkey_bits = 2048\nsettle_timeout = "60s"'),
             *changes,
         ):
             assert old in text, old

@@ -17,10 +17,10 @@ def waits(server: Server) -> None:
     server.box.until(f"case $(systemctl show -P ActiveState {UNIT}) in inactive|failed) ;; *) false ;; esac")
 
 
-def in_the_middle(server: Server) -> None:
+def in_the_middle(server: Server, seconds: int = 3) -> None:
     """Start a rotation, and come back when the server has the new key and its proxy does not yet serve it."""
     server.always_due()
-    server.qlik.control("POST", "/delay", [3, 3])
+    server.qlik.control("POST", "/delay", [seconds, seconds])
     server.box.run(f"systemctl start --no-block {UNIT}")
     eventually("the certificate was put", lambda: server.rotations() == 1)
     assert server.box.show(UNIT, "ActiveState") == "activating"
@@ -50,7 +50,7 @@ def test_a_timer_starts_the_first_rotation(ready: Server) -> None:
 
 
 def test_a_run_that_finds_the_lock_taken_is_no_failure(ready: Server) -> None:
-    in_the_middle(ready)
+    in_the_middle(ready, 8)
     busy = ready.rotator("rotate portal --now --yes", check=False)
     assert busy.status == 3, busy.text
     waits(ready)
