@@ -201,6 +201,8 @@ def struck(machine: Machine, case: Case) -> Came:
     wrong = said_badly(run)
     if case.command not in TAKING:
         wrong += machine.oracle.broken_now()
+    if case.kind == "stuck":
+        machine.oracle.restart_proxies()  # nothing else would bring that proxy to take a new link
     wrong += afterwards(machine, case.command)
     if wrong:
         machine.fresh()

@@ -179,6 +179,11 @@ class Oracle:
         service["settings"]["virtualProxies"] = [item for item in links if item["id"] != entity["id"]]
         self._ask("PUT", f"/qrs/proxyservice/{service['id']}", body=service)
 
+    def restart_proxies(self) -> None:
+        """An admin saves each proxy in the QMC as it is, which restarts it: one that stood still takes its settings."""
+        for service in self._ask("GET", "/qrs/proxyservice/full"):
+            self._ask("PUT", f"/qrs/proxyservice/{service['id']}", body=service)
+
     def _ask(self, method: str, path: str, query: str = "", body: Any = None) -> Any:
         xrf = "0123456789abcdef"
         url = f"{path}?xrfkey={xrf}" + (f"&filter={quote(query)}" if query else "")

@@ -14,7 +14,7 @@ from machine.host import Machine, running
 from sampling import record, sample
 
 
-SAMPLE = 5
+SAMPLE = 4
 """Cases of each command in a run that does not soak."""
 
 CUT: Final = ("reset", "lost", "late")

@@ -14,7 +14,7 @@ from sampling import record, sample
 
 
 LEAST = 300
-SAMPLE = 10
+SAMPLE = 8
 """Points of each command in a run that does not soak, and half as many requests that land late."""
 
 

@@ -17,7 +17,7 @@ from machine.power import Disk
 from sampling import record, sample
 
 
-SAMPLE = 4
+SAMPLE = 3
 """Points of each command in a run that does not soak."""
 
 
