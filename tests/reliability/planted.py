@@ -120,7 +120,7 @@ PLANTED: Final = (
         "    context.check_hostname = True\n",
         "    context.check_hostname = False\n",
         "tests/reliability/test_untrusted_server.py::test_a_server_that_cannot_prove_itself_is_sent_nothing"
-        "[certificate-a wrong name]",
+        "[a wrong name-certificate]",
     ),
     Planted(
         "a common name that counts as a name",
@@ -128,7 +128,7 @@ PLANTED: Final = (
         "    context.hostname_checks_common_name = False\n",
         "    context.hostname_checks_common_name = True\n",
         "tests/reliability/test_untrusted_server.py::test_a_server_that_cannot_prove_itself_is_sent_nothing"
-        "[jwt-a common name alone]",
+        "[a common name alone-jwt]",
     ),
     Planted(
         "a redirect that is followed",

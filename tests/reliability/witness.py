@@ -47,7 +47,8 @@ def current_key(sandbox: Sandbox) -> bytes:
 
 
 def logs_in(sandbox: Sandbox, key: bytes) -> bool:
-    """Whether a token signed with this key logs in on every proxy."""
+    """Whether a token signed with this key logs in on every proxy, once those that are restarting are back."""
+    sandbox.control("GET", "/idle")
     now = int(time.time())
     claims = {"userId": "oracle", "userDirectory": "TEST", "iat": now - 60, "nbf": now - 60, "exp": now + 300}
     headers = {"Authorization": "Bearer " + jwt.encode(claims, key, algorithm="RS256")}
