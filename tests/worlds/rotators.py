@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -109,7 +109,7 @@ class _Database:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. `crashed`: not by itself."""
+    """How a run ended. `crashed`: not by itself. `plain`: of a command as it is, not of a verb of a test's own."""
 
     command: str
     exit: int | None
@@ -117,6 +117,7 @@ class Ended:
     error: RotatorError | None = None
     crashed: bool = False
     told: tuple[str, ...] = ()
+    plain: bool = True
     effects: Effects = field(default_factory=Effects)
 
     @property
@@ -195,6 +196,7 @@ class Rotator:
                 world.forgotten(self, before)
             self.effects, self.verb = outer
             self.keyring.effects = outer[0]
+        ended = replace(ended, plain=verb is None)
         if not self.verb:
             world.ended(self, ended)
         return ended
@@ -204,6 +206,11 @@ class Rotator:
         text = next((text for name, text in self.keyring.items.items() if name.endswith(INDEX)), "{}")
         document: dict[str, Any] = json.loads(text)
         return document
+
+    def ends(self) -> set[str | None]:
+        """Both ends of the open intent: a key that was lost meanwhile may still have to be undone."""
+        intent = self._document().get("intent") or {}
+        return {intent.get("before"), intent.get("after")}
 
     def shown_current(self) -> str | None:
         """The fingerprint of the current key."""
@@ -254,7 +261,7 @@ def _replaced(effects: Effects, world: "World") -> Iterator[None]:
 
     def generate(bits: int) -> PrivateKey:
         fresh = bits == pool.BITS and world.one.verb != "verify"
-        return world.new_key() if fresh else PrivateKey(pool.rsa_key(bits))
+        return world.new_key() if fresh else world.other_key(bits)
 
     with mock.patch.object(wiring, "Journal", Watched), mock.patch.object(PrivateKey, "generate", generate):
         yield

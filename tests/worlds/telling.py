@@ -8,15 +8,20 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from rotator.errors import KeyStoreError
 from rotator.model import Ring
 from rotator.planning import stages
 from rotator.planning.due import due
-from rotator.state.database import FILE
+from rotator.state import database as journal_file
 from worlds.effects import Stroke
 from worlds.rotators import Ended, Rotator, Verb
 from worlds.world import World
+
+
+LONG: Final = 8
+"""Rows that are not told one by one: what a new virtual proxy is made of is tested in tests/planning."""
 
 
 class Story:
@@ -29,7 +34,9 @@ class Story:
     def run(
         self, command: str, *strokes: Stroke, verb: Verb | None = None, who: Rotator | None = None, **options: bool
     ) -> Ended:
-        """One run, told."""
+        """One run, told; the creation that most stories begin with in one line."""
+        if command == "create-proxy" and not (self.lines or strokes or verb or who):
+            return self.brief(command)
         rotator = who or self.world.one
         began, seen = self.world.timeline.seconds, self._events(rotator)
         ended = rotator.run(command, strokes, verb, **options)
@@ -47,12 +54,30 @@ class Story:
             key = f" key {ended.result.key.fingerprint}" if ended.result.key else ""
             told = ended.result
             self.lines += [f"  {ended.exit} {told.outcome} {told.reason}: {told.message}{key}"]
-            self.lines += [f"  {name}: {value}" for name, value in told.extra.items()]
+            for name, value in told.extra.items():
+                rows = value if isinstance(value, list) else [value]
+                self.lines += [f"  {name}: {value if len(rows) < LONG else f'{len(rows)} rows'}"]
             self.lines += [f"  virtual proxy: {told.proxy_id is not None}"]
         checks = ended.error.checks if ended.error else ended.result.checks if ended.result else ()
         self.lines += [f"  {item.host} {item.name} {item.result} {item.detail}" for item in checks]
         self._stand(rotator)
         return ended
+
+    def brief(self, command: str, *strokes: Stroke) -> Ended:
+        """One run in two lines, for those that are made again and again."""
+        ended = self.world.one.run(command, strokes)
+        at = "".join(f" [{each.act} at {each.label} {each.nth}]" for each in strokes)
+        self.lines.append(f"$ rotator {command}{at}: {ended.exit} {ended.message}")
+        if ended.hint:
+            self.lines.append(f"  hint: {ended.hint}")
+        if strokes:
+            self.lines.append(f"  {self._stages()}")
+        return ended
+
+    def _stages(self) -> str:
+        ring = self.world.one.ring()
+        keys = ", ".join(f"{key.fingerprint} {key.stage}" for key in ring.keys)
+        return f"{keys}{_rest(ring)}; server: {self.world.shown()}"
 
     def note(self, line: str) -> None:
         """What somebody else did."""
@@ -61,13 +86,16 @@ class Story:
     def text(self) -> str:
         """The whole story, keys by their names."""
         told = "\n".join(self.lines) + "\n"
-        for number, key in enumerate(self.world.made, 1):
-            told = told.replace(key.kid, f"kid-K{number}").replace(key.fingerprint, f"K{number}")
-            told = told.replace(key.fingerprint[:12], f"K{number}")
+        names = {f"K{number}": key for number, key in enumerate(self.world.made, 1)} | self.world.others
+        for name, key in names.items():
+            told = told.replace(key.kid, f"kid-{name}").replace(key.fingerprint, name)
+            told = told.replace(key.fingerprint[:12], name)
         told = told.replace(str(self.world.folder), "FOLDER")
         for proxy in self.world.server.repository.virtual_proxies.values():
             told = told.replace(proxy["id"], "ID")
         told = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", told)
+        told = re.sub(r"certificate/[0-9a-f]{32}", "certificate/DIGEST", re.sub(r"[0-9a-f]{12}/", "SITE/", told))
+        told = re.sub(r"(the certificate) [0-9a-f]{12}", r"\1 DIGEST", told)
         return re.sub(r"of \w+ \(process \d+\)", "of USER (process N)", told)
 
     def _stand(self, rotator: Rotator) -> None:
@@ -92,7 +120,7 @@ class Story:
 
     @staticmethod
     def _events(rotator: Rotator) -> list[str]:
-        path = rotator.state / FILE
+        path = rotator.state / journal_file.FILE
         if not path.exists():
             return []
         with closing(sqlite3.connect(path)) as database:
