@@ -120,7 +120,7 @@ class World:
         theirs = rotator.keyring.fingerprints() | rotator.ends() | {rotator.confirmed, goes, None}
         if shown in theirs:
             return
-        raise Broken(f"{rotator.verb} overwrote the certificate of {shown[:12]}, which it does not know")
+        raise Broken(f"{rotator.verb} overwrote the certificate of {str(shown)[:12]}, which it does not know")
 
     # --- what rotator does to a keyring
 
