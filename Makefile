@@ -15,7 +15,7 @@ demo: $(VENV)/ready
 test: packages
 	@set -e; for python in $(PYTHONS); do $(MAKE) --no-print-directory suite PYTHON=$$python; done
 
-WHOLE := --ignore tests/reliability --ignore tests/systemd --ignore tests/verbs
+WHOLE := --ignore tests/reliability --ignore tests/systemd
 ADAPTERS := tests/config tests/keystore tests/planning tests/qlik tests/sandbox tests/story/test_access_by_jwt.py
 
 .PHONY: suite packages
