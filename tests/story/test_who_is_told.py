@@ -446,3 +446,19 @@ def test_without_a_channel_a_test_is_refused_and_a_delivery_is_nothing(portal: S
     assert portal.rotator("notify").status == 0
     assert portal.rotator("notify", "--unit", "x.service").status == 0
     assert portal.rotator("notify", "--test", "--unit", "x").status == 2
+
+
+def test_a_jwt_certificate_near_its_end_is_told_by_an_ordinary_run(hooked: Channels) -> None:
+    portal = hooked.sandbox
+    portal.configure(
+        ('every = "30d"', 'cron = "0 3 1 1 *"\ncertificate_days = 10'),
+        ('consumers = "token"', 'consumers = "manual"'),
+    )
+    for _ in range(2):
+        assert portal.rotator("rotate", "--now").status == 0
+    first, second = hooked.hooked  # each rotation made a certificate with an end of its own
+    assert first["ROTATOR_MESSAGE"].startswith("portal: the JWT certificate of the current key ends in 9 days")
+    assert (first["ROTATOR_EVENT"], first["ROTATOR_REASON"]) == ("expiring", "CertificateEnds")
+    assert second["ROTATOR_NOT_AFTER"] > first["ROTATOR_NOT_AFTER"]
+    assert portal.rotator("rotate").status == 0
+    assert len(hooked.hooked) == 2

@@ -29,45 +29,45 @@ def idle(server: Server) -> None:
         server.box.until(f"case $(systemctl show -P ActiveState {unit}) in inactive|failed) ;; *) false ;; esac")
 
 
-def test_a_run_that_is_killed_is_told_by_the_unit_for_failures(machine: Server) -> None:
-    telling(machine)
-    machine.qlik.control("POST", "/delay", [3, 3])
-    machine.box.run(f"systemctl start --no-block {UNIT}")
-    eventually("the certificate was put", lambda: machine.rotations() == 1)
-    machine.box.run(f"systemctl kill -s KILL {UNIT}")
-    machine.box.until(f"test -s {TOLD}")
-    idle(machine)
-    (told,) = machine.box.read(TOLD).splitlines()
+def test_a_run_that_is_killed_is_told_by_the_unit_for_failures(ready: Server) -> None:
+    telling(ready)
+    ready.qlik.control("POST", "/delay", [3, 3])
+    ready.box.run(f"systemctl start --no-block {UNIT}")
+    eventually("the certificate was put", lambda: ready.rotations() == 1)
+    ready.box.run(f"systemctl kill -s KILL {UNIT}")
+    ready.box.until(f"test -s {TOLD}")
+    idle(ready)
+    (told,) = ready.box.read(TOLD).splitlines()
     assert told.startswith(
         f"failed portal UnitFailed: portal: the unit {UNIT} failed: it was killed by the signal KILL"
     )
     # The next run finishes what was under way, and says that all is well.
-    machine.box.run(f"systemctl start {UNIT}")
-    assert [line.split()[0] for line in machine.box.read(TOLD).splitlines()] == ["failed", "recovered"]
+    ready.box.run(f"systemctl start {UNIT}")
+    assert [line.split()[0] for line in ready.box.read(TOLD).splitlines()] == ["failed", "recovered"]
 
 
-def test_a_run_that_fails_tells_so_itself_and_only_once(machine: Server) -> None:
-    telling(machine)
-    machine.qlik.fault("status=500@qrs:GET#1")
-    assert machine.box.run(f"systemctl start {UNIT}", check=False).status != 0
-    machine.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q 'no notice waits'")
-    idle(machine)
-    (told,) = machine.box.read(TOLD).splitlines()
+def test_a_run_that_fails_tells_so_itself_and_only_once(ready: Server) -> None:
+    telling(ready)
+    ready.qlik.fault("status=500@qrs:GET#1")
+    assert ready.box.run(f"systemctl start {UNIT}", check=False).status != 0
+    ready.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q 'no notice waits'")
+    idle(ready)
+    (told,) = ready.box.read(TOLD).splitlines()
     assert told.startswith("failed portal ServerFault: ")
-    written = machine.box.read("/var/lib/node-exporter/rotator.prom")
+    written = ready.box.read("/var/lib/node-exporter/rotator.prom")
     assert 'rotator_last_run_exit_status{name="portal",site="prod"} 1.0' in written
-    assert machine.box.run("stat -c %a /var/lib/node-exporter/rotator.prom").out.strip() == "644"
+    assert ready.box.run("stat -c %a /var/lib/node-exporter/rotator.prom").out.strip() == "644"
 
 
-def test_a_question_that_cannot_be_answered_is_told(machine: Server) -> None:
-    telling(machine)
-    text = machine.box.read("/etc/rotator/rotator.toml")
-    machine.box.write(
+def test_a_question_that_cannot_be_answered_is_told(ready: Server) -> None:
+    telling(ready)
+    text = ready.box.read("/etc/rotator/rotator.toml")
+    ready.box.write(
         "/etc/rotator/rotator.toml", text.replace('window = ["any"]', ""), mode="0640", owner="root:rotator"
     )
     for _ in range(2):
-        assert machine.box.run(f"systemctl start {UNIT}", check=False).status != 0
-        idle(machine)
-    machine.box.until(f"test -s {TOLD}")
-    (told,) = machine.box.read(TOLD).splitlines()
+        assert ready.box.run(f"systemctl start {UNIT}", check=False).status != 0
+        idle(ready)
+    ready.box.until(f"test -s {TOLD}")
+    (told,) = ready.box.read(TOLD).splitlines()
     assert "its ExecCondition, `rotator due`, ended with an error" in told
