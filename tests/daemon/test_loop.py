@@ -97,6 +97,7 @@ def test_a_look_that_fails_is_told_once(
     run.pass_time(HOUR)
     assert len([line for line in run.lines.all if line.startswith("<3>rotator: error:") and said in line]) == 1
     assert run.starts == []
+    assert 8 < len(run.looks) < 14, "sooner than usual, but not in a loop"
     run.keyring = None
     run.pass_time(LOOK_EVERY)
     assert len(run.starts) == 1
@@ -298,4 +299,14 @@ def test_a_rotation_that_ends_well_forgets_the_failures_before_it(monkeypatch: p
     assert len(run.starts) == 2
     run.work = {"portal": succeeds}
     run.pass_time(HOUR)
-    assert run.daemon.rotations.wait("portal") == timedelta(0)
+    assert len(run.starts) == 3
+    assert run.daemon.rotations._pauses == {}
+
+
+def test_what_happens_during_a_look_is_looked_at_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = simulation(monkeypatch, age=HOUR)
+    run.pass_time(timedelta(seconds=0.1))
+    run.inbox.put(Reload())
+    run.inbox.put(Reload())
+    run.pass_time(MINUTE)
+    assert len(run.looks) == 2

@@ -83,6 +83,13 @@ def test_a_window_with_too_little_left_is_waited_out() -> None:
     assert start(made, aged(99), closing - timedelta(minutes=19)) == OPENS + timedelta(days=7)
 
 
+def test_a_key_that_becomes_due_too_late_in_a_window_waits_for_the_next() -> None:
+    closing = OPENS + timedelta(hours=3)
+    for before, expected in ((4, closing - timedelta(minutes=4)), (3, OPENS + timedelta(days=7))):
+        created = closing - timedelta(minutes=before) - timedelta(days=30)
+        assert start(in_window(), ring(key(created=created))) == expected
+
+
 def test_a_failure_noted_while_the_clock_was_ahead_does_not_stand_in_the_way() -> None:
     later = replace(aged(31), retry=Retry(3, NOW + LONGEST_RETRY + timedelta(minutes=1)))
     assert start(ANY, later) == NOW
