@@ -19,7 +19,7 @@ def changes(entity: dict[str, Json], **desired: object) -> dict[str, Json]:
     made = spec(named=frozenset(desired), **desired)
     seen = observed("a", entity={"loadBalancingServerNodes": [{"id": "n1"}], **entity})
     found = plan(made, ring(key("a")), seen, Surroundings((), (), NODES), SETTLED).changes
-    assert all(isinstance(change, Change) and change.before == seen.entity.get(change.field) for change in found)
+    assert found == tuple(Change(change.field, seen.entity.get(change.field), change.after) for change in found)
     return {change.field: change.after for change in found}
 
 
