@@ -33,6 +33,16 @@ def test_recover_where_all_is_well(story: Story) -> None:
     assert story.run("recover").exit == 0
 
 
+def test_recover_where_there_is_no_key_on_either_side(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    by_hand(world, "")
+    world.lose_keyring(world.one)
+    world.one.lose_state()
+    assert story.run("recover").exit == 0
+    assert story.run("rotate --now").exit == 1
+    assert story.run("create-proxy").exit == 0
+
+
 def test_recover_finds_the_current_key_refused(story: Story, world: World) -> None:
     story.run("create-proxy")
     world.server.node(HOSTS[1]).down = True
@@ -251,6 +261,25 @@ def test_rollback_that_fails_its_test(story: Story, world: World) -> None:
     assert story.run("rollback").exit == 0
 
 
+def test_rollback_that_fails_keeps_a_prepared_key(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    story.run("rotate --prepare")
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rollback").exit == 1
+    world.server.restart()
+    assert story.run("rotate --now").exit == 0
+
+
+@pytest.mark.parametrize("nth", range(1, 8))
+def test_rollback_and_a_keyring_that_fails_at_its_end(story: Story, nth: int) -> None:
+    story.brief("create-proxy")
+    story.brief("rotate --now")
+    most = story.world.one.run("rollback").effects.seen["get"]
+    story.brief("rollback", Stroke("get", most + 1 - nth, "refused"))
+    story.brief("recover")
+
+
 def test_rollback_while_a_rotation_is_unfinished(story: Story) -> None:
     story.run("create-proxy")
     story.run("rotate --now")
@@ -392,6 +421,24 @@ def test_verifying(story: Story, world: World, what: str) -> None:
     else:
         world.server.node(HOSTS[1]).down = True
     story.run("verify")
+
+
+def test_what_a_key_is_current_since(story: Story, world: World) -> None:
+    """A certificate that somebody else made for the same key is the one that is kept from then on."""
+    story.run("create-proxy")
+    story.run("rotate --now")
+    world.timeline.elapse(3600)
+    by_hand(world, world.made[0].certificate("of another hand", 90, world.timeline.present()))
+    assert story.run("recover").exit == 0
+    assert len(world.one.certificates()) == 3
+
+
+def test_a_certificate_that_is_back_before_its_restoration(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    text = certificate_of(world, 1)
+    by_hand(world, "")
+    back = Stroke("PUT qrs", 1, None, meanwhile=lambda: by_hand(world, text))
+    assert story.run("create-proxy", back, verb=create_proxy).exit == 0
 
 
 def planned(scene: Scene) -> object:

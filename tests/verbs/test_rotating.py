@@ -212,6 +212,21 @@ def test_with_few_rights(story: Story, world: World) -> None:
     world.lose_keyring(world.one, {name: text for name, text in world.one.keyring.items.items() if "index" not in name})
 
 
+def test_rights_that_are_taken_away_in_the_middle(story: Story, world: World) -> None:
+    """What the caller does not see any more would be erased by the PUT."""
+
+    def by_jwt(scene: Scene) -> object:
+        return rotate(replace(scene, auth=Auth.JWT), Options(now=True))
+
+    story.run("create-proxy")
+    node = next(iter(world.server.repository.nodes))
+    fewer = Stroke(
+        "PUT qrs", 1, None, meanwhile=lambda: world.server.edit(world.prefix, loadBalancingServerNodes=[{"id": node}])
+    )
+    assert story.run("rotate --now", fewer, verb=by_jwt).exit == 1  # type: ignore[arg-type]
+    assert len(world.one.keyring.fingerprints()) == 1
+
+
 def hook(world: World, status: int) -> None:
     path = world.folder / "hook"
     path.write_text(f"#!/bin/sh\ncat >/dev/null\nexit {status}\n")
