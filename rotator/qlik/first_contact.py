@@ -1,4 +1,4 @@
-"""A server that nothing is known of yet: can it be reached, and what does its certificate say. Nothing is sent to it.
+"""A server that nothing is known of yet: can it be reached, and is its certificate what it must be. Nothing is sent to it.
 
 The root is asked for before the first handshake, and there is none without it: a chain that does not lead to the root is
 refused here as everywhere.
@@ -10,7 +10,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from rotator.errors import TlsError
 from rotator.model import CertificateAccess
 from rotator.qlik import tls
 from rotator.qlik.failures import mapped
@@ -18,6 +17,8 @@ from rotator.qlik.routes import Route
 from rotator.qlik.transport import CONNECT_LIMIT
 
 
+_OTHER_NAME: Final = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 _ENCRYPTED: Final = b"ENCRYPTED"
 """Stands in every PEM key that needs a password: in its first line, or in its Proc-Type."""
 
@@ -32,35 +33,36 @@ def reach(route: Route) -> None:
 
 def greet(route: Route) -> None:
     """A handshake with chain and name verified. Raises TlsError, ServerUnreachable."""
-    _peer(route, tls.trusting(route.ca))
-
-
-def names(route: Route) -> tuple[str, ...]:
-    """The names that the server's certificate is for; its chain is verified, its name is what is asked for here.
-
-    Raises TlsError, also for a certificate without any name, and ServerUnreachable.
-    """
-    context = tls.trusting(route.ca)
-    context.check_hostname = False
-    shown = _peer(route, context).get("subjectAltName", ())
-    found = tuple(str(value) for kind, value in shown if kind == "DNS")
-    if not found:
-        raise TlsError(
-            f"the certificate of {route.address}:{route.port} names no host",
-            hint="it needs a subjectAltName: let Qlik Sense issue the server's certificate anew",
-        )
-    return found
-
-
-def _peer(route: Route, context: ssl.SSLContext) -> "dict[str, tuple[tuple[str, str], ...]]":
     try:
-        with (
-            socket.create_connection((route.address, route.port), CONNECT_LIMIT) as plain,
-            context.wrap_socket(plain, server_hostname=route.name) as secured,
-        ):
-            return dict(secured.getpeercert() or {})  # type: ignore[arg-type]
+        _shake_hands(route)
     except OSError as error:
         raise mapped(error, route, "connect", "") from None
+
+
+def is_named(route: Route) -> bool:
+    """Whether the server's certificate is for the route's name. Its chain must lead to the root all the same.
+
+    The handshake verifies both, as everywhere: OpenSSL builds the chain before it compares names. Raises TlsError for any
+    other fault of the certificate, and ServerUnreachable.
+    """
+    try:
+        _shake_hands(route)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _OTHER_NAME:
+            return False
+        raise mapped(error, route, "connect", "") from None
+    except OSError as error:
+        raise mapped(error, route, "connect", "") from None
+    return True
+
+
+def _shake_hands(route: Route) -> None:
+    context = tls.trusting(route.ca)
+    with (
+        socket.create_connection((route.address, route.port), CONNECT_LIMIT) as plain,
+        context.wrap_socket(plain, server_hostname=route.name),
+    ):
+        return
 
 
 def needs_password(access: CertificateAccess) -> bool:

@@ -103,7 +103,7 @@ def _untrusted(site: Site, proxy: ProxyService) -> TlsError | None:
     route = routes.to_proxy(site, proxy)
     try:
         if route is not None:
-            first_contact.names(route)
+            first_contact.is_named(route)
     except TlsError as error:
         return error
     except ServerError:

@@ -11,7 +11,7 @@ from rotator import diagnosis
 from rotator.cli.init.interview import Interview, plain, table_name
 from rotator.config import values
 from rotator.diagnosis import Health
-from rotator.errors import KeyMaterialError, Refused, RotatorError, SecretUnavailable, TlsError, UsageError
+from rotator.errors import KeyMaterialError, Refused, RotatorError, SecretUnavailable, UsageError
 from rotator.keystore.secret_refs import read_text
 from rotator.model import Auth, CertificateAccess, Node, ProxyService, SecretKind, SecretRef, Site, User, VirtualProxy
 from rotator.qlik import first_contact, routes, tls
@@ -78,29 +78,24 @@ def _url(answer: str) -> str:
 def _root(answer: str, qrs: str) -> Path:
     """A file of certificates that the server's own leads to."""
     path = values.path(answer, Path.cwd())
-    first_contact.names(routes.to_url(qrs, None, str(path)))
+    first_contact.is_named(routes.to_url(qrs, None, str(path)))
     return path
 
 
 def _name(interview: Interview, qrs: str, root: Path) -> str | None:
     """The name in the certificate, where it is not the one in the URL: Qlik issues it for the short host name."""
     host = str(urlsplit(qrs).hostname)
-    if interview.given.get("--server-name") is None:
-        try:
-            first_contact.greet(routes.to_url(qrs, None, str(root)))
-        except TlsError:
-            pass
-        else:
-            return None
-    names = first_contact.names(routes.to_url(qrs, None, str(root)))
-    short = [name for name in names if name.casefold() == host.partition(".")[0].casefold()]
-    likely = short or (names[:1] if interview.asking else [])
+    if interview.given.get("--server-name") is None and first_contact.is_named(routes.to_url(qrs, None, str(root))):
+        return None
+    short = host.partition(".")[0]
+    fits = first_contact.is_named(routes.to_url(qrs, short, str(root)))
     found = interview.ask(
         "--server-name",
         "Name in the certificate",
         lambda answer: _fits(answer, qrs, root),
-        default=likely[0] if likely else None,
-        explain=f"The server's certificate is not for {host}, but for {', '.join(names)}. It is checked for that name then.",
+        default=short if fits else None,
+        explain=f"The server's certificate is not for {host}. Name the host that it is for, and it is checked for that name; "
+        f"openssl s_client -connect {urlsplit(qrs).netloc} shows it.",
     )
     return None if found == host else found
 
