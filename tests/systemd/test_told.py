@@ -1,73 +1,91 @@
-"""Notices and metrics from inside the units, under a real systemd: a run that is killed, and one that fails."""
+"""A run that fails is told, by the run itself or by the unit that OnFailure= names; and metrics from inside the units."""
 
+import pytest
 from systemd_box import eventually
 from systemd_server import Server
 
 
 UNIT = "rotator-rotate@portal.service"
-TOLD = "/var/lib/rotator/told"
-HOOK = f'#!/bin/sh\necho "$ROTATOR_EVENT $ROTATOR_NAME $ROTATOR_REASON: $ROTATOR_MESSAGE" >>{TOLD}\n'
-TABLES = '[notify]\nhooks = "/etc/rotator/hooks.d"\n\n[metrics]\ntextfile = "/var/lib/node-exporter/rotator.prom"\n'
+FAILED = f"rotator-failed@{UNIT}.service"
+METRICS = "/var/lib/node-exporter/rotator.prom"
 
 
-def telling(server: Server) -> None:
-    """Hooks of root's, and a folder of node_exporter's that the unit may write to, as docs/metrics.md says."""
-    server.always_due()
-    box = server.box
-    box.run("install -d -m 0755 /etc/rotator/hooks.d; install -d -o rotator /var/lib/node-exporter")
-    box.write("/etc/rotator/hooks.d/10-note", HOOK, mode="0755")
-    drop_in = "[Service]\nReadWritePaths=/var/lib/node-exporter\n"
-    box.write("/etc/systemd/system/rotator-rotate@.service.d/metrics.conf", drop_in)
-    box.run("systemctl daemon-reload")
-    text = box.read("/etc/rotator/rotator.toml")
-    box.write("/etc/rotator/rotator.toml", f"{text}\n{TABLES}", mode="0640", owner="root:rotator")
+@pytest.fixture
+def telling(ready: Server) -> Server:
+    """The portal, always due, with a hook that writes notices to the log."""
+    reconfigure(ready, "[proxy.portal]", '[notify]\nhooks = "/etc/rotator/hooks.d"\n\n[proxy.portal]')
+    assert "test" in ready.do("When a run fails")
+    ready.always_due()
+    return ready
+
+
+def reconfigure(server: Server, old: str, new: str) -> None:
+    text = server.box.read("/etc/rotator/rotator.toml")
+    assert old in text
+    server.box.write("/etc/rotator/rotator.toml", text.replace(old, new), mode="0640", owner="root:rotator")
+
+
+def told(server: Server) -> list[str]:
+    """The notices so far, without those of a key that is always due: its certificate ends soon, which is told too."""
+    lines = server.box.run("journalctl -o cat -t rotator-notice").out.splitlines()
+    return [line for line in lines if not line.startswith(("test", "expiring"))]
 
 
 def idle(server: Server) -> None:
     """Wait until the unit and the one that tells of its failure do nothing."""
-    for unit in (UNIT, f"rotator-failed@{UNIT}.service"):
+    for unit in (UNIT, FAILED):
         server.box.until(f"case $(systemctl show -P ActiveState {unit}) in inactive|failed) ;; *) false ;; esac")
 
 
-def test_a_run_that_is_killed_is_told_by_the_unit_for_failures(ready: Server) -> None:
-    telling(ready)
-    ready.qlik.control("POST", "/delay", [3, 3])
-    ready.box.run(f"systemctl start --no-block {UNIT}")
-    eventually("the certificate was put", lambda: ready.rotations() == 1)
-    ready.box.run(f"systemctl kill -s KILL {UNIT}")
-    ready.box.until(f"test -s {TOLD}")
-    idle(ready)
-    (told,) = ready.box.read(TOLD).splitlines()
-    assert told.startswith(
-        f"failed portal UnitFailed: portal: the unit {UNIT} failed: it was killed by the signal KILL"
-    )
-    # The next run finishes what was under way, and says that all is well.
-    ready.box.run(f"systemctl start {UNIT}")
-    assert [line.split()[0] for line in ready.box.read(TOLD).splitlines()] == ["failed", "recovered"]
+def fails(server: Server) -> None:
+    """Start the unit, see it fail, and wait until that has been seen to."""
+    assert server.box.run(f"systemctl start {UNIT}", check=False).status != 0
+    eventually("it was told", lambda: any(line.startswith("failed portal") for line in told(server)))
+    idle(server)
 
 
-def test_a_run_that_fails_tells_so_itself_and_only_once(ready: Server) -> None:
-    telling(ready)
-    ready.qlik.fault("status=500@qrs:GET#1")
-    assert ready.box.run(f"systemctl start {UNIT}", check=False).status != 0
-    ready.box.until(f"journalctl -u 'rotator-failed@{UNIT}.service' | grep -q 'no notice waits'")
-    idle(ready)
-    (told,) = ready.box.read(TOLD).splitlines()
-    assert told.startswith("failed portal ServerFault: ")
-    written = ready.box.read("/var/lib/node-exporter/rotator.prom")
-    assert 'rotator_last_run_exit_status{name="portal",site="prod"} 1.0' in written
-    assert ready.box.run("stat -c %a /var/lib/node-exporter/rotator.prom").out.strip() == "644"
+def test_a_run_that_is_killed_is_told_by_the_unit_for_failures_and_the_next_one_tells_that_all_is_well(
+    telling: Server,
+) -> None:
+    telling.qlik.control("POST", "/delay", [3, 3])
+    telling.box.run(f"systemctl start --no-block {UNIT}")
+    eventually("the certificate was put", lambda: telling.rotations() == 1)
+    telling.box.run(f"systemctl kill -s KILL {UNIT}")
+    eventually("it was told", lambda: bool(told(telling)))
+    idle(telling)
+    telling.box.run(f"systemctl start {UNIT}")
+    killed, recovered = told(telling)
+    assert killed.startswith(f"failed portal: portal: the unit {UNIT} failed: it was killed by the signal KILL")
+    assert recovered.startswith("recovered portal: ")
 
 
-def test_a_question_that_cannot_be_answered_is_told(ready: Server) -> None:
-    telling(ready)
-    text = ready.box.read("/etc/rotator/rotator.toml")
-    ready.box.write(
-        "/etc/rotator/rotator.toml", text.replace('window = ["any"]', ""), mode="0640", owner="root:rotator"
-    )
+def test_a_run_that_fails_tells_so_itself_and_only_once_and_leaves_its_figures(telling: Server) -> None:
+    telling.box.run("install -d -o rotator /var/lib/node-exporter")
+    drop_in = "[Service]\nReadWritePaths=/var/lib/node-exporter\n"
+    telling.box.write("/etc/systemd/system/rotator-rotate@.service.d/metrics.conf", drop_in)
+    telling.box.run("systemctl daemon-reload")
+    reconfigure(telling, "[notify]", f'[metrics]\ntextfile = "{METRICS}"\n\n[notify]')
+    telling.qlik.fault("status=503@qrs#*")
+    fails(telling)
+    assert telling.box.show(FAILED, "Result") == "success"
+    assert 'rotator_last_run_exit_status{name="portal",site="prod"} 1.0' in telling.box.read(METRICS)
+    assert telling.box.run(f"stat -c %a {METRICS}").out.strip() == "644"
+    telling.qlik.control("DELETE", "/faults")
+    telling.box.run(f"systemctl start {UNIT}")
+    failed, recovered = told(telling)
+    assert "503" in failed
+    assert recovered.startswith("recovered portal: ")
+
+
+def test_a_question_that_cannot_be_answered_is_told_once(telling: Server) -> None:
+    reconfigure(telling, 'window = ["any"]', "")
     for _ in range(2):
-        assert ready.box.run(f"systemctl start {UNIT}", check=False).status != 0
-        idle(ready)
-    ready.box.until(f"test -s {TOLD}")
-    (told,) = ready.box.read(TOLD).splitlines()
-    assert "its ExecCondition, `rotator due`, ended with an error" in told
+        fails(telling)
+    (line,) = told(telling)
+    assert "its ExecCondition, `rotator due`, ended with an error" in line
+
+
+def test_a_configuration_that_is_wrong_is_told_once(telling: Server) -> None:
+    reconfigure(telling, "cron =", "crn =")
+    fails(telling)
+    assert len(told(telling)) == 1
