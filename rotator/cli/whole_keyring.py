@@ -12,7 +12,7 @@ from rotator.cli.starter import started_by
 from rotator.errors import UsageError
 from rotator.keystore import registry
 from rotator.model import SecretKind, SecretRef
-from rotator.state import directory, lock
+from rotator.state import lock
 from rotator.state.journal import Journal
 
 
@@ -27,7 +27,6 @@ KEYRING: Final = ("", "keyring")
 def held(session: Session) -> Iterator[tuple[Journal, "Ending"]]:
     """Hold the lock of every site and of the keyring, and record what is done. Raises LockHeld, JournalError."""
     config = session.config
-    directory.prepare(config.state)
     with ExitStack() as stack:
         for address in sorted({registry.address(site.qrs) for site in config.sites.values()}):
             stack.enter_context(lock.held(config.state, f"site {address}", session.command, _now()))

@@ -32,7 +32,7 @@ from rotator.qlik.sessions import ProxySessions
 from rotator.qlik.transport import Transport, exchanges
 from rotator.recorded import RecordedKeyStore, RecordedRepository, StoppableLogins, Unrecorded
 from rotator.scene import Scene
-from rotator.state import directory, lock
+from rotator.state import lock
 from rotator.state.journal import Journal
 from rotator.stopping import Stop
 
@@ -230,7 +230,6 @@ class Wiring:
         if not looking:
             self._stop.listen()
             self._stop.begin(spec.name)
-        directory.prepare(config.state)
         address = registry.address(config.sites[spec.site].qrs)
         with lock.held(config.state, f"site {address}", session.command, self._clock.now()):
             if looking:

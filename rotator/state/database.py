@@ -1,18 +1,20 @@
 """The SQLite file of the state directory: its schema, how it is opened, and its errors as ours.
 
 The journal, the outbox of notices and the figures for the metrics are tables of one file, so that they can never
-disagree about which state directory they belong to. No secret is ever written to it.
+disagree about which state directory they belong to. No secret is ever written to it. SQLite takes files beside it for
+its own, and deletes what a journal of it names: `opened` and `reading` see first whose directory it is.
 """
 
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from rotator.errors import JournalError, JournalUnwritable, RotatorError
+from rotator.state import directory
 
 
 FILE: Final = "journal.sqlite"
@@ -67,10 +69,14 @@ WITH_OUTBOX: Final = 2
 
 
 def opened(path: Path) -> sqlite3.Connection:
-    """The file, made where it is not there, with the newest schema. Raises JournalError."""
+    """The file, made where it is not there as its directory is, with the newest schema.
+
+    Raises JournalError, and InstallationMismatch, ConfigError, StateUnavailable for its directory.
+    """
+    directory.prepare(path.parent)
     with mapped(path):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        database = connected(path)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        database = _connected(path)
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
@@ -81,8 +87,21 @@ def opened(path: Path) -> sqlite3.Connection:
         return database
 
 
-def connected(path: Path) -> sqlite3.Connection:
-    """A file that is there, as it is, which may be an older schema. Raises JournalError for a newer one."""
+@contextmanager
+def reading(state: Path, since: int = 1) -> Iterator[sqlite3.Connection | None]:
+    """The file of a state directory as it is, None where there is none, or one of a schema before `since`. Nothing is made.
+
+    Raises JournalError, for a newer schema too, and InstallationMismatch, ConfigError for the directory.
+    """
+    path = state / FILE
+    if not directory.there(state) or not path.exists():
+        yield None
+        return
+    with mapped(path), closing(_connected(path)) as database:
+        yield database if version(database, path) >= since else None
+
+
+def _connected(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_LIMIT, isolation_level=None
     )

@@ -1,4 +1,8 @@
-"""The state directory and the installation id in it."""
+"""The state directory and the installation id in it.
+
+Whoever opens something in it comes by `prepare` or `there`, so that no account, root neither, follows what another one
+has put into its own directory, or leaves files there that keep the service out.
+"""
 
 import errno
 import os
@@ -35,6 +39,25 @@ def prepare(path: Path) -> None:
         guard().make_folder(path)
     except OSError as error:
         raise refused(f"the state directory {path} cannot be made", error) from None
+    _check(path)
+
+
+def there(path: Path) -> bool:
+    """Whether there is a state directory; one that is there belongs to this account alone. Nothing is made.
+
+    Raises ConfigError, StateUnavailable, InstallationMismatch.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise refused(f"the state directory {path} cannot be looked at", error) from None
+    _check(path)
+    return True
+
+
+def _check(path: Path) -> None:
     fault = guard().fault(path, Use.GUARDED, follow=True)
     if fault is None:
         return
@@ -44,7 +67,9 @@ def prepare(path: Path) -> None:
 
 
 def installation(path: Path) -> str | None:
-    """The installation id of a state directory, None where it has none yet."""
+    """The installation id of a state directory, None where it has none yet. Raises ConfigError, InstallationMismatch."""
+    if not there(path):
+        return None
     try:
         return (path / _FILE).read_text(encoding="ascii").strip() or None
     except FileNotFoundError:
@@ -56,11 +81,13 @@ def installation(path: Path) -> str | None:
 def write_installation(path: Path, identity: str) -> None:
     """Write the installation id, whole or not at all, and see that the new directory lasts.
 
-    Raises ConfigError, StateUnavailable.
+    Raises ConfigError, StateUnavailable, InstallationMismatch.
     """
+    prepare(path)
     temporary = path / f"{_FILE}.new"
     try:
-        with temporary.open("w", encoding="ascii") as file:
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(guard().make_file(temporary), "w", encoding="ascii") as file:
             file.write(identity + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -42,13 +42,8 @@ def note(state: Path, standings: Iterable[Standing]) -> None:
 
 def standings(state: Path) -> tuple[Standing, ...]:
     """How things stood when they were last looked at; an empty name is a site's own access. Raises JournalError."""
-    path = state / database.FILE
-    if not path.exists():
-        return ()
-    with database.mapped(path), closing(database.connected(path)) as opened:
-        if database.version(opened, path) < database.WITH_OUTBOX:
-            return ()
-        return _standings(opened)
+    with database.reading(state, since=database.WITH_OUTBOX) as opened:
+        return () if opened is None else _standings(opened)
 
 
 def read(state: Path) -> Figures:

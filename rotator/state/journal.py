@@ -7,7 +7,7 @@ the keyring and the server, so that a lost journal loses history and nothing els
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -176,10 +176,9 @@ def read(state: Path, names: Sequence[tuple[str, str]], limit: int) -> tuple[Run
 
     Nothing is written, and there is no journal before the first run.
     """
-    path = state / database.FILE
-    if not path.exists():
-        return ()
-    with database.mapped(path), closing(database.connected(path)) as opened:
+    with database.reading(state) as opened:
+        if opened is None:
+            return ()
         wanted = " OR ".join("(site = ? AND name = ?)" for _ in names) or "0"
         rows = opened.execute(
             f"SELECT * FROM run WHERE {wanted} ORDER BY id DESC LIMIT ?",  # noqa: S608 - placeholders alone

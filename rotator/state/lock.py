@@ -10,17 +10,19 @@ from pathlib import Path
 
 from rotator.accounts import current
 from rotator.errors import LockHeld
-from rotator.state.directory import refused
+from rotator.state.directory import prepare, refused
 
 
 @contextmanager
 def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock `name` under the state directory. Raises LockHeld naming its owner, after `wait` seconds.
 
-    Raises ConfigError, StateUnavailable where there can be no lock file.
+    The state directory is made where there is none. Raises ConfigError, StateUnavailable where there can be no lock file,
+    InstallationMismatch where the state directory is another account's.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - 55 ms, and some commands need no lock
 
+    prepare(state)
     folder = state / "locks"
     file = folder / (re.sub(r"[^A-Za-z0-9_.-]", "_", name) + ".lock")
     owner = file.with_suffix(".owner")
@@ -44,8 +46,9 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
 def _write(owner: Path, command: str, now: datetime) -> None:
     """Who holds the lock, for the message of those who wait: on a full disk nobody is named."""
     told = {"user": current(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
-    with suppress(OSError):
-        owner.write_text(json.dumps(told), encoding="utf-8")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with suppress(OSError), os.fdopen(os.open(owner, flags, 0o600), "w", encoding="utf-8") as file:
+        json.dump(told, file)
 
 
 def _owner(owner: Path) -> str:

@@ -6,7 +6,6 @@ so that a crash or a channel that is down only delays it.
 
 import json
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlite3 import Row
 from typing import Final, Self
 
 from rotator.model import Certificate, Notice, NoticeEvent, Trouble, Warned
+from rotator.planning.notices import plain
 from rotator.state import database
 
 
@@ -188,11 +188,8 @@ def due(state: Path, name: str, known: Iterable[str], now: datetime) -> bool:
     Each is the matter of the virtual proxy it tells of; one of none, or of none that is `known`, is everybody's.
     Nothing is written.
     """
-    path = state / database.FILE
-    if not path.exists():
-        return False
-    with database.mapped(path), closing(database.connected(path)) as opened:
-        if database.version(opened, path) < database.WITH_OUTBOX:
+    with database.reading(state, since=database.WITH_OUTBOX) as opened:
+        if opened is None:
             return False
         rows = opened.execute(
             "SELECT DISTINCT name FROM notice WHERE state = ? AND next <= ?", (_WAITING, database.told(now))
@@ -203,12 +200,8 @@ def due(state: Path, name: str, known: Iterable[str], now: datetime) -> bool:
 
 def warned(state: Path) -> tuple[Warned, ...]:
     """Which certificates people were told of. Raises JournalError. Nothing is written."""
-    path = state / database.FILE
-    if not path.exists():
-        return ()
-    with database.mapped(path), closing(database.connected(path)) as opened:
-        known = database.version(opened, path) >= database.WITH_OUTBOX
-        rows = opened.execute("SELECT * FROM warned").fetchall() if known else []
+    with database.reading(state, since=database.WITH_OUTBOX) as opened:
+        rows = [] if opened is None else opened.execute("SELECT * FROM warned").fetchall()
     return tuple(
         Warned(Certificate(row["certificate"]), row["site"], row["name"], database.moment(row["ends"]), row["days"])
         for row in rows
@@ -224,6 +217,8 @@ def _content(notice: Notice) -> str:
 
 
 def _notice(content: str) -> Notice:
+    """A notice as it was queued. Its texts are made plain once more, as they go to environments, mails and terminals."""
     fields = json.loads(content)
+    fields = {field: plain(value) if isinstance(value, str) else value for field, value in fields.items()}
     fields |= {field: fields[field] and database.moment(fields[field]) for field in _TIMES}
     return Notice(**{**fields, "event": NoticeEvent(fields["event"])})
