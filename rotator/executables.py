@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from rotator.ownership import Cause, Use, guard
+from rotator.ownership import Cause, guard
 
 
 LIMIT: Final = 60.0
@@ -32,15 +32,17 @@ class Failed(Exception):
 def run(command: Sequence[str | Path], told: Mapping[str, str], given: bytes = b"", *, limit: float = LIMIT) -> None:
     """Run `command` with `given` on its standard input and `told` as `ROTATOR_…` variables. Raises Failed.
 
+    What runs is what `check` has looked at, under the name that it was called by, as some programs go by their name.
     Of rotator's own environment it gets the paths, the language and the time zone. What it prints is not kept, but for
     the last line of its standard error. It runs in a session of its own, which ends with it when it takes too long.
     """
-    check(Path(command[0]))
+    program = check(Path(command[0]))
     environment = {variable: os.environ[variable] for variable in _INHERITED if variable in os.environ}
     environment |= {f"ROTATOR_{variable}": value for variable, value in told.items()}
     try:
         process = subprocess.Popen(
-            [*map(str, command)],
+            [str(program if sys.platform == "win32" else command[0]), *map(str, command[1:])],
+            executable=None if sys.platform == "win32" else program,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -74,15 +76,16 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
                 pipe.close()
 
 
-def check(path: Path) -> None:
-    """Raise Failed for what somebody else could have put there: it would run with rotator's rights."""
-    fault = guard().fault(path, Use.GUARDED, administrator=True, follow=True)
-    if fault is None:
-        return
-    if fault.cause is Cause.UNREADABLE:
-        raise Failed(fault.said)
-    remedy = "give it to root, or to the account that runs rotator" if fault.cause is Cause.FOREIGN else fault.hint
-    raise Failed(f"is not run, since it {fault.said}" + (f": {remedy}" if remedy else ""))
+def check(path: Path) -> Path:
+    """Where it leads to. Raises Failed for what somebody else could put there: it would run with rotator's rights."""
+    found = guard().way(path)
+    if isinstance(found, Path):
+        return found
+    if found.cause is Cause.UNREADABLE:
+        raise Failed(found.said if found.path == path else found.message)
+    remedy = "give it to root, or to the account that runs rotator" if found.cause is Cause.FOREIGN else found.hint
+    said = f"it {found.said}" if found.path == path else found.message
+    raise Failed(f"is not run, since {said}" + (f": {remedy}" if remedy else ""))
 
 
 def _said(stderr: bytes) -> str:

@@ -98,6 +98,14 @@ class AccessLists:
             + self._remedy(path, me, folder),
         )
 
+    def way(self, path: Path) -> Path | Fault:
+        """Where a path leads to, or what is wrong there."""
+        try:
+            end = path.resolve(strict=True)
+        except OSError as error:
+            return Fault(Cause.UNREADABLE, path, f"cannot be read: {error.strerror}")
+        return self.fault(end, Use.GUARDED) or end
+
     def _remedy(self, path: Path, me: str, folder: bool) -> str:
         """Commands that leave this account, Administrators and SYSTEM, and nobody else."""
         rights = "(OI)(CI)F" if folder else "F"
