@@ -3,6 +3,9 @@
 No times of writing are in it: how old the file is, node_exporter tells itself (`node_textfile_mtime_seconds`).
 """
 
+import os
+import secrets
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -127,11 +130,15 @@ def write(path: Path, figures: Figures, known: Collection[tuple[str, str]] | Non
         figures = replace(figures, standings=of_known(figures.standings, known), tallies=tallies)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(figures))
-    # A name of its own, as the umask of a service would leave the file unreadable for a moment.
-    staged = path.with_name(f"{path.name}.new")
+    # The folder may be another account's: a name that nobody can foresee, and no link of that name is followed.
+    staged = path.with_name(f"{path.name}.new{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        write_to_textfile(str(staged), registry)
-        staged.chmod(MODE)
+        with os.fdopen(os.open(staged, flags, MODE), "wb") as file:
+            file.write(generate_latest(registry))
+            if sys.platform != "win32":
+                # Whatever the umask of a service says, before anybody is shown it.
+                os.fchmod(file.fileno(), MODE)
         staged.replace(path)
     except OSError as error:
         raise MetricsFailed(

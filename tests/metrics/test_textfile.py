@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,24 @@ def test_node_exporter_can_read_it_whatever_the_umask_and_nothing_is_left_beside
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o644
     assert [entry.name for entry in tmp_path.glob("rotator*")] == [path.name]
+
+
+def test_in_another_accounts_folder_no_link_leads_the_writing_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, victim = tmp_path / "rotator.prom", tmp_path / "victim"
+    victim.write_text("whole")
+    victim.chmod(0o600)
+    foreseen = (".new", f".new.{os.getpid()}.{threading.get_ident()}", f".{os.getpid()}.{threading.get_ident()}", "")
+    for ending in foreseen:
+        path.with_name(path.name + ending).symlink_to(victim)
+    metrics.write(path, FIGURES, None)
+    assert not path.is_symlink()
+    monkeypatch.setattr("secrets.token_hex", lambda _: "guessed")
+    path.with_name(f"{path.name}.newguessed").symlink_to(victim)
+    with pytest.raises(MetricsFailed, match="cannot be written: File exists"):
+        metrics.write(path, FIGURES, None)
+    assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("whole", 0o600)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_so(tmp_path: Path) -> None:
