@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rotator import diagnosis
 from rotator.cli.init.interview import Interview, plain
-from rotator.cli.init.writing import Secret
+from rotator.cli.init.writing import NOT_ROOTS, Secret, not_roots
 from rotator.config import values
 from rotator.config.values import Wrong
 from rotator.diagnosis import Health
@@ -74,6 +74,9 @@ def _sealed_file(interview: Interview, folder: Path, keys: Path, *, own: bool) -
         f"credential:NAME (a systemd credential, e.g. credential:{USUAL_CREDENTIAL}).",
     )
     settings = KeyringSettings(KeyringBackend.SEALED_FILE, path, reference)
+    fault = not_roots(path) if own else None
+    if fault is not None:
+        raise KeyStoreUnavailable(f"root keeps no keys in {path}, since {fault.message}", hint=NOT_ROOTS)
     there = (path / "store.json").exists()
     if reference.kind is SecretKind.FILE and not Path(reference.name).exists():
         if there:
@@ -81,7 +84,7 @@ def _sealed_file(interview: Interview, folder: Path, keys: Path, *, own: bool) -
                 f"{path} holds a keyring already, and {reference.name} is not there to open it",
                 hint="name the master key that it was made with, or another folder",
             )
-        _try_beside(interview, path)
+        _try_beside(interview, path, own=own)
         return Chosen(settings, sealing.new_master_key())
     try:
         read_master_key(reference, os.environ)
@@ -89,12 +92,12 @@ def _sealed_file(interview: Interview, folder: Path, keys: Path, *, own: bool) -
         if reference.kind is not SecretKind.CREDENTIAL:
             raise KeyStoreUnavailable(error.message, hint=error.hint) from None
         # It exists in the service alone, or is yet to be made.
-        _try_beside(interview, path)
+        _try_beside(interview, path, own=own)
         return Chosen(settings)
     if there and own:
         _try(interview, open_store(settings, os.environ), KeyringBackend.SEALED_FILE)
     else:
-        _try_beside(interview, path)
+        _try_beside(interview, path, own=own)
     return Chosen(settings)
 
 
@@ -105,9 +108,12 @@ def _reference(answer: str) -> SecretRef:
     return found
 
 
-def _try_beside(interview: Interview, path: Path) -> None:
-    """A keyring of a moment beside the folder that is to be made, so that nothing is there before everything is right."""
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+def _try_beside(interview: Interview, path: Path, *, own: bool) -> None:
+    """A keyring of a moment beside the folder that is to be made, so that nothing is there before everything is right.
+
+    For another account it is made in a folder for temporary files: in that account's folders root could be led astray.
+    """
+    there = next(place for place in (path, *path.absolute().parents) if place.exists()) if own else None
     try:
         with tempfile.TemporaryDirectory(prefix=".rotator-init-", dir=there) as scratch:
             _try(

@@ -6,10 +6,17 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, UsageError
-from rotator.ownership import guard
+from rotator.ownership import Fault, guard
 from rotator.ports import SecretStore
+
+
+NOT_ROOTS: Final = (
+    "name a folder that belongs to root, and those above it too, as /etc/rotator; "
+    "or run it as the account that will use it: sudo -u ACCOUNT rotator init …"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,21 @@ def check_folder(folder: Path) -> None:
             f"{folder} cannot be written to: {there} is no folder that this account may write to",
             hint="name another: --config FILE before init, --state DIR after it",
         )
+    fault = not_roots(there)
+    if fault is not None:
+        raise UsageError(f"root does not write to {folder}, since {fault.message}", hint=NOT_ROOTS)
+
+
+def not_roots(path: Path) -> Fault | None:
+    """The place on the way to `path` whose owner could lead root elsewhere by a link; None for any other account.
+
+    `path` need not be there yet.
+    """
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    found = guard().way(there)
+    return found if isinstance(found, Fault) else None
 
 
 def write(files: Sequence[NewFile], secret: Secret | None, owner: int | None) -> None:
