@@ -169,7 +169,7 @@ class Header:
                 following=following and Following(_bytes(following["check"]), _bytes(following["before"])),
                 sweeping=bool(told["sweeping"]),
             )
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, RecursionError) as error:
             raise ValueError(source) from error
 
 

@@ -265,6 +265,14 @@ def test_anything_else_is_no_master_key(data: bytes) -> None:
         master_key(data, "file:x")
 
 
+@pytest.mark.parametrize("header", [b"[" * 100_000, b'{"format": 2, "id": ' + b'{"a":' * 100_000, b"{}", b"[]", b""])
+def test_a_header_that_is_none_is_damaged(header: bytes, tmp_path: Path) -> None:
+    SealedFiles(tmp_path / "keys", KEY)
+    (tmp_path / "keys" / "store.json").write_bytes(header)
+    with pytest.raises(KeyStoreCorrupt, match=r"store\.json is damaged"):
+        SealedFiles(tmp_path / "keys", KEY)
+
+
 def test_others_may_not_look_in(tmp_path: Path) -> None:
     SealedFiles(tmp_path / "keys", KEY)
     (tmp_path / "keys").chmod(0o750)
