@@ -72,3 +72,43 @@ def test_what_a_run_can_see_and_do(ready: Server) -> None:
         "root False False",
     ):
         assert line in said, said
+
+
+NOT_FOR_PERSONS = {"ProtectHome", "PrivateTmp", "PrivateUsers", "ProtectSystem"}
+
+
+def test_what_a_person_runs_is_confined_as_the_units_but_for_what_would_be_in_their_way(ready: Server) -> None:
+    box, unit = ready.box, (UNITS / "rotator-rotate@.service").read_text()
+    protections = unit[unit.index("UMask=") :]
+    names = set(re.findall(r"^(\w+)=", protections, re.MULTILINE)) - {"StateDirectory", "StateDirectoryMode"}
+    assert names > NOT_FOR_PERSONS
+    box.write("/etc/rotator/inside.py", INSIDE + "open('/var/lib/rotator/go').read()\n")
+    box.write("/opt/rotator/bin/rotator", "#!/bin/sh\nexec /usr/bin/python3 /etc/rotator/inside.py\n", mode="0755")
+    shown = f"systemctl show -p {','.join(sorted(names))}"
+    said = box.run(
+        "mkfifo -m 0666 /var/lib/rotator/go; rotator >/root/said & "
+        "exec 3>/var/lib/rotator/go; "  # opens once it is read
+        f"{shown} \"$(systemctl list-units --plain --no-legend 'rotator-shell-*' | cut -d' ' -f1)\"; exec 3>&-; wait"
+    ).out
+    person, service = (
+        dict(line.split("=", 1) for line in text.splitlines())
+        for text in (said, box.run(f"{shown} rotator-rotate@portal.service").out)
+    )
+    assert {name for name in names if person[name] != service[name]} == NOT_FOR_PERSONS, (person, service)
+    assert (person["ProtectSystem"], person["MemorySwapMax"]) == ("full", "0")
+    inside = box.read("/root/said").splitlines()
+    for line in ("caps 0000000000000000 0000000000000000 1 2", "core (0, 0)", "umask 0o77", "root False False"):
+        assert line in inside, inside
+    assert "writable /var/lib/rotator" in inside
+
+
+def test_a_person_reads_and_writes_the_files_that_they_name(ready: Server) -> None:
+    box = ready.box
+    box.run("install -d -m 0777 /home/alice /srv/out")
+    for place in ("/home/alice/key.pem", "/tmp/key.pem", "/srv/out/key.pem"):  # noqa: S108 - a person's, in the box
+        box.run(f"cd $(dirname {place}); rotator keys export portal --private --output key.pem")
+        assert box.run(f"stat -c '%U %a' {place}").out.strip() == "rotator 600"
+    box.run("rotator keys export portal >/home/alice/public.pem")
+    box.run("cd /home/alice; rotator release portal --yes --private-to taken.pem")
+    box.run("cd /home/alice; rotator adopt portal --key taken.pem --yes")
+    assert ready.rotator("verify").status == 0
