@@ -35,8 +35,10 @@ class Look:
 
     @property
     def well(self) -> frozenset[str]:
-        """The names of which all is known that is to be known; the empty one where the look itself succeeded."""
-        return frozenset() if "" in self.troubles else frozenset({"", *self.found})
+        """The names that nothing is the matter with; the empty one where the keyring could be asked for any."""
+        if self.failure is not None or (self.failed and not self.found):
+            return frozenset()
+        return frozenset({"", *self.found})
 
 
 def read(status: int, out: bytes, err: bytes) -> Look:

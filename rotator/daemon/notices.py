@@ -81,7 +81,8 @@ class Notices:
         key, now = (command, name, error.reason), self._monotonic()
         if now >= self._again.get(key, now):
             self._again[key] = now + AGAIN.total_seconds()
-            self._well.discard(name)
+            if command == "due":
+                self._well.discard(name)
             self.tell(name, error)
 
     def worked(self, command: str, name: str) -> None:

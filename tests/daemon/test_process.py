@@ -188,6 +188,33 @@ def test_a_killed_daemon_leaves_what_the_next_one_finishes(portal: Sandbox) -> N
     assert (stages.count("current"), stages.count("pending")) == (1, 0)
 
 
+def test_a_rotation_that_is_killed_is_told_by_the_daemon_and_its_end_by_the_next_run(portal: Sandbox) -> None:
+    age(portal)
+    hooks, told = portal.folder / "hooks.d", portal.folder / "told"
+    hooks.mkdir(mode=0o755)
+    os.mkfifo(told)
+    hook = hooks / "10-tell"
+    variables = " ".join(f'"$ROTATOR_{name}"' for name in ("EVENT", "SITE", "NAME", "REASON", "MESSAGE", "HINT"))
+    hook.write_text(f"#!/bin/sh\nprintf '%s\\n' {variables} > {told}\n")
+    hook.chmod(0o755)
+    with portal.config.open("a") as file:
+        file.write(f'\n[notify]\nhooks = "{hooks}"\n')
+    portal.fault("slow=2@qrs:PUT#1")
+    with DaemonProcess(portal) as daemon:
+        held(portal)
+        os.kill(int(daemon.errors().split("(process ")[1].split(")")[0]), signal.SIGKILL)
+        failed = told.read_text().splitlines()
+        recovered = told.read_text().splitlines()
+        assert daemon.end() == 0
+        assert "`rotator notify`" not in daemon.errors()
+    assert failed[:4] == ["failed", "sandbox", "portal", "RunFailed"]
+    assert failed[4] == "portal: rotate was killed by signal 9; the next run finishes or undoes what it has begun"
+    assert "rotator history portal" in failed[5]
+    assert recovered[:3] == ["recovered", "sandbox", "portal"]
+    assert portal.rotator("verify").status == 0
+    assert portal.rotator("notify").out == "no notice waits\n"
+
+
 def test_the_journal_of_systemd_gets_priorities(portal: Sandbox) -> None:
     read, write = os.pipe()
     found = os.fstat(write)
