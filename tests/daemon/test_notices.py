@@ -17,6 +17,7 @@ from rotator.daemon.notices import ATTEMPTS, LIMIT, MOST, NAMES
 from rotator.daemon.rotations import GRACE
 from rotator.errors import LookFailed
 from rotator.model import AnyTime, Notify, ProxySpec, Rotation
+from rotator.planning.due import Due, DueReason
 from rotator.planning.notices import LONGEST
 from rotator.planning.starts import time_limit
 
@@ -151,6 +152,21 @@ def test_a_look_that_goes_on_failing_is_told_once_again_after_a_day_and_so_is_it
     run.keyring = locked("portal")
     run.pass_time(HOUR)
     assert len(troubles(run)) == 3, "after it was over it is a new trouble"
+    run.keyring = None
+    run.pass_time(LOOK_EVERY)
+    assert overs(run)[len(before) + 1 :] == [FIRST]
+
+
+def test_only_failures_in_a_row_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = simulation(monkeypatch)
+    for _ in range(5):
+        run.keyring = locked("portal")
+        run.inbox.put(Reload())
+        run.pass_time(SECOND)
+        run.keyring = None
+        run.inbox.put(Reload())
+        run.pass_time(SECOND)
+    assert (troubles(run), overs(run)) == ([], [FIRST])
 
 
 def test_each_reason_of_a_look_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +207,11 @@ def test_different_causes_are_not_taken_for_one() -> None:
     assert Look(failed=errors).troubles == errors
     assert Look(failed=errors).well == frozenset(), "the keyring may be to blame"
     assert Look().well == {""}
+    same = dict.fromkeys(("a", "b"), errors["a"])
+    assert set(Look(failed=same).troubles) == {""}
+    found = {"c": Due(due=False, reason=DueReason.NO_KEY, message="")}
+    assert Look(found, same).troubles == same, "the keyring answers"
+    assert Look(found, same).well == {"", "c"}
     alone = {"a": errors["a"]}
     assert Look(failed=alone).troubles == alone
     assert Look(failure=errors["a"]).well == frozenset()
@@ -287,6 +308,24 @@ def test_a_notice_that_fails_is_tried_so_often_and_no_more(monkeypatch: pytest.M
     assert len([line for line in run.lines.all if "nobody was told by it" in line]) == 1
 
 
+def test_one_that_cannot_be_started_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = simulation(monkeypatch, full=frozenset({"notify"}))
+    run.pass_time(HOUR)
+    assert not any("nobody was told by it" in line for line in run.lines.all), "not in a loop"
+    run.pass_time(2 * HOUR)
+    assert len([line for line in run.lines.all if "nobody was told by it" in line]) == 1
+
+
+def test_what_waits_is_nothing_without_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = simulation(monkeypatch, telling=lambda _: (1.0, 1))
+    run.pass_time(10 * SECOND)
+    run.channels = Notify()
+    run.daemon.load = lambda: Loaded(run.config(), "text")
+    run.inbox.put(Reload())
+    run.pass_time(HOUR)
+    assert run.notices == [FIRST]
+
+
 def test_what_one_channel_does_not_take_is_delivered_later_and_holds_nothing_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -304,6 +343,13 @@ def test_a_new_notice_overtakes_a_delivery_that_waits(monkeypatch: pytest.Monkey
     assert run.notices[0] == FIRST
     assert troubles(run) == [("portal", "RunFailed")]
     assert len(run.notices) >= 2
+
+
+def test_what_delivers_everything_leaves_nothing_to_deliver(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = due_now(monkeypatch, ends_with(-9), telling=lambda count: (1.0, 5 if count == 1 else 0))
+    run.pass_time(MINUTE)
+    assert run.notices[0] == FIRST
+    assert len(troubles(run)) == len(run.notices) - 1 > 1
 
 
 def test_a_stop_ends_the_notice_that_runs_and_begins_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +380,8 @@ def test_words_that_wait_have_a_bound_and_so_have_their_texts(monkeypatch: pytes
 
 
 def test_a_virtual_proxy_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = simulation(monkeypatch, PORTAL, OTHER, keyring=locked("other"))
+    third = replace(PORTAL, name="third", prefix="third")
+    run = simulation(monkeypatch, PORTAL, OTHER, third, keyring=locked("other"))
     run.pass_time(HOUR)
     run.specs = (PORTAL,)
     run.daemon.load = lambda: Loaded(run.config(), "text")
