@@ -67,7 +67,7 @@ def _undone(
         scene.world.tell(f"the keyring could not note that: {error.message}; the next run sees it")
     return Undone(
         f"{cause}; undone: the certificate that was there is back" + (", and its key logs in" if back else ""),
-        hint="look at the proxies named (rotator doctor), then rotate again" if failed else None,
+        hint=f"look at {'the proxies named' if failed else 'keyring and server'} (rotator doctor), then rotate again",
     ).with_checks((*failed, *back))
 
 

@@ -70,7 +70,7 @@ class Control:
                 for item in site.sessions:
                     site.sessions.end(item.id)
             case "GET", "/idle":
-                await site.restarts.idle()
+                await site.idle()
             case "GET", "/held":
                 return site.log.held
             case "GET", "/cut":

@@ -145,6 +145,12 @@ class SandboxSite:
             self._refusing.add(task)
             task.add_done_callback(self._refusing.discard)
 
+    async def idle(self) -> None:
+        """Wait until no proxy is restarting, and every port is open."""
+        if self._refusing:
+            await asyncio.wait(tuple(self._refusing))
+        await self.restarts.idle()
+
     async def _refused(self, fault: Fault) -> None:
         closed = [item for item in self._listeners if fault.service in ("*", item.service, item.host)]
         for listener in closed:

@@ -87,7 +87,8 @@ def in_the_middle(sandbox: Sandbox, command: tuple[str, ...], folder: Path) -> I
 
 
 def _unlimited() -> None:
-    """A core file of any size, as far as this account may."""
+    """A core file of any size, as far as this account may, also where the tests run in the background of a shell."""
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
 
