@@ -47,6 +47,10 @@ class Modes:
         mode = stat.S_IMODE(found.st_mode)
         if use is Use.PRIVATE and mode & 0o077:
             return Fault(Cause.SHARED, path, f"can be read by others (mode {mode:04o})", f"chmod go= {path}")
+        if use is Use.CONFINED and mode & 0o027:
+            return Fault(
+                Cause.SHARED, path, f"can be read or changed by others (mode {mode:04o})", f"chmod g-w,o= {path}"
+            )
         return _shared(path, found) if use is Use.GUARDED else None
 
     def way(self, path: Path) -> Path | Fault:
