@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator import rotation, steps, verification
+from rotator import looking, rotation, steps, verification
 from rotator.errors import KeyMaterialError, Refused, UsageError, VerificationFailed
 from rotator.keys import PrivateKey
+from rotator.looking import remember
 from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
-from rotator.provisioning import remember
 from rotator.scene import Scene
 
 
@@ -20,7 +20,7 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
     """
     name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     shown = observed.virtual_proxy.fingerprint
     _check_settled(scene, ring, shown)
     if shown is None:
@@ -67,17 +67,17 @@ def replace_key(scene: Scene, confirmed: str) -> Result:
     """
     name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
     check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed)
-    rotation.ask(scene, observed.proxies)
+    looking.ask(scene, observed.proxies)
     ring = remember(scene, ring, observed.virtual_proxy)
     return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
 
 
 def shown_fingerprint(scene: Scene) -> str | None:
     """The fingerprint to be confirmed before `replace_key`; None where there is no readable certificate."""
-    return rotation.look(scene, scene.world.keystore.ring()).virtual_proxy.fingerprint
+    return looking.look(scene, scene.world.keystore.ring()).virtual_proxy.fingerprint
 
 
 def check_confirmed(name: str, shown: str | None, confirmed: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rotator import rotation, verification
+from rotator import looking, verification
 from rotator.errors import Drift, ExitStatus, PersonNeeded, VerificationFailed
 from rotator.intents import held
 from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short
@@ -11,8 +11,6 @@ from rotator.planning.drift import problem
 from rotator.planning.due import due
 from rotator.planning.rotation import as_served
 from rotator.planning.told import told
-from rotator.provisioning import remember
-from rotator.rotation import Observed
 from rotator.scene import Scene
 
 
@@ -24,7 +22,7 @@ def verify(scene: Scene) -> Result:
     VerificationFailed where a proxy gave no verdict.
     """
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     signing = _served(scene, observed)
     previous = ring.at(Stage.PREVIOUS)
     checks = scene.tests.verify(
@@ -34,7 +32,7 @@ def verify(scene: Scene) -> Result:
         observed.proxies,
     )
     _judge(scene, checks)
-    ring = remember(scene, ring, observed.virtual_proxy)
+    ring = looking.remember(scene, ring, observed.virtual_proxy)
     message = f"the key {short(signing.fingerprint)} logs in, and nothing else does"
     result = scene.result(ring, Outcome.VERIFIED, "Verified", message, checks)
     return replace(result, proxy_id=observed.virtual_proxy.id, key=signing)
@@ -62,19 +60,19 @@ def _judge(scene: Scene, checks: tuple[Check, ...]) -> None:
     ).with_checks(checks)
 
 
-def _served(scene: Scene, observed: Observed) -> KeyVersion:
+def _served(scene: Scene, observed: looking.Observed) -> KeyVersion:
     """The key that must log in now. Raises Drift, Refused."""
     ring, virtual_proxy = observed.ring, observed.virtual_proxy
     signing = stages.signing_key(ring, virtual_proxy.fingerprint)
     if signing is None or signing.fingerprint != virtual_proxy.fingerprint or not held(scene, signing):
-        raise problem(scene.spec.name, ring, virtual_proxy, rotation.found(scene, ring, virtual_proxy))
+        raise problem(scene.spec.name, ring, virtual_proxy, looking.found(scene, ring, virtual_proxy))
     return signing
 
 
 def status(scene: Scene) -> Result:
     """Where the virtual proxy stands: its key on the server and in the keyring, its links, and when it is due."""
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     virtual_proxy = observed.virtual_proxy
     verdict = due(scene.spec, as_served(ring, virtual_proxy), scene.world.clock.now())
     extra: dict[str, Json] = {

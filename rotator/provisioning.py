@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from rotator import intents, rotation, steps, verification
+from rotator import intents, looking, rotation, steps, verification
 from rotator.errors import (
     BadRequest,
     Conflict,
@@ -15,7 +15,6 @@ from rotator.errors import (
     VerificationFailed,
 )
 from rotator.model import (
-    Auth,
     Check,
     IntentKind,
     Json,
@@ -45,19 +44,19 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
     ring = scene.world.keystore.ring()
     observed = scene.world.repository.find(scene.spec.prefix)
     around = _surroundings(scene)
-    standing = rotation.found(scene, ring, observed) if observed else None
+    standing = looking.found(scene, ring, observed) if observed else None
     planned = plan(scene.spec, ring, observed, around, standing)
     if plan_only:
         return _planned(scene, ring, observed, planned)
     if observed is not None and planned.empty:
-        return _unchanged(scene, remember(scene, ring, observed), observed, around)
-    rotation.ask(scene, _restarting(observed, planned, around))
+        return _unchanged(scene, looking.remember(scene, ring, observed), observed, around)
+    looking.ask(scene, _restarting(observed, planned, around))
     if observed is None or standing is None:
         ring, observed = _create(scene, ring, planned)
     else:
         observed = _repair(scene, ring, observed, around, standing)
     _link(scene, observed, planned.links)
-    ring = remember(scene, ring, observed)
+    ring = looking.remember(scene, ring, observed)
     result = _keyed(scene, ring, observed, planned)
     return replace(result, proxy_id=observed.id, extra={"plan": [*described(planned)]})
 
@@ -66,7 +65,7 @@ def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> R
     """The certificate set where the plan says so, and the login tested."""
     proxies = _linked(scene, observed)
     outcome = Outcome.CREATED if planned.create is not None else Outcome.REPAIRED
-    seen = rotation.Observed(ring, observed, proxies)
+    seen = looking.Observed(ring, observed, proxies)
     if planned.create is None and planned.key is FIRST:
         if observed.certificate.strip():
             raise unknown_certificate(scene.spec.name, observed)
@@ -74,7 +73,7 @@ def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> R
     if planned.key is RESTORE:
         observed = _restored(scene, ring, observed)
     elif ring.intent is not None:
-        return rotation.conclude(scene, seen, rotation.first_step(scene, seen), outcome, resumed=planned.key is RESUME)
+        return rotation.conclude(scene, seen, looking.first_step(scene, seen), outcome, resumed=planned.key is RESUME)
     checks = _login(scene, ring, observed, proxies)
     reason, message = (
         outcome.value.capitalize(),
@@ -236,7 +235,7 @@ def _surroundings(scene: Scene) -> Surroundings:
 
 
 def _linked(scene: Scene, observed: VirtualProxy) -> tuple[ProxyService, ...]:
-    return rotation.linked(patiently(scene, scene.world.repository.proxies), observed)
+    return looking.linked(patiently(scene, scene.world.repository.proxies), observed)
 
 
 def _restarting(observed: VirtualProxy | None, planned: Plan, around: Surroundings) -> tuple[ProxyService, ...]:
@@ -250,18 +249,8 @@ def _restarting(observed: VirtualProxy | None, planned: Plan, around: Surroundin
     )
 
 
-def remember(scene: Scene, ring: Ring, observed: VirtualProxy) -> Ring:
-    """Under the certificate, which sees everything, keep what the lists hold for runs that may see less."""
-    if scene.auth is not Auth.CERTIFICATE:
-        return ring
-    baseline = baseline_of(observed)
-    if ring.baseline == baseline and ring.proxy_id == observed.id:
-        return ring
-    return scene.world.keystore.save(stages.with_baseline(ring, observed.id, baseline))
-
-
 def _unchanged(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings) -> Result:
-    proxies = rotation.linked(around.proxies, observed)
+    proxies = looking.linked(around.proxies, observed)
     checks = _login(scene, ring, observed, proxies)
     message = f"the virtual proxy {scene.spec.prefix!r} is as desired; nothing was changed"
     result = scene.result(ring, Outcome.UNCHANGED, "AsDesired", message, checks)

@@ -30,7 +30,7 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
         ring = keyring.keystore(spec).ring()
         found = decide(spec, ring, now)
         if found.reason is DueReason.NO_WINDOW:
-            from rotator.rotation import no_window
+            from rotator.planning.windows import no_window
 
             raise no_window(spec)
         if not found.due and found.reason is not DueReason.NO_KEY and session.config.notify.wanted:

@@ -123,7 +123,7 @@ def _check(config: Config, specs: tuple[ProxySpec, ...], every: timedelta, logon
     from rotator.planning.task import Logon, too_seldom, without_window
 
     for spec in without_window(specs):
-        from rotator.rotation import no_window
+        from rotator.planning.windows import no_window
 
         raise no_window(spec)
     missed = too_seldom(specs, every)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from rotator.model import Consumers, KeyVersion, ProxySpec, Retry, Ring, Stage, short
-from rotator.planning.windows import closes, next_opening
+from rotator.planning.windows import WINDOW_MARGIN, closes, next_opening
 
 
 CERTIFICATE_MARGIN: Final = timedelta(days=30)
@@ -14,8 +14,6 @@ CERTIFICATE_MARGIN: Final = timedelta(days=30)
 FIRST_RETRY: Final = timedelta(minutes=15)
 """How long after a failed rotation it is tried again; twice as long after each further failure."""
 LONGEST_RETRY: Final = timedelta(hours=24)
-WINDOW_MARGIN: Final = 2
-"""How many settle timeouts must be left in a window at the start: one to go forward, one to come back."""
 
 
 class DueReason(StrEnum):

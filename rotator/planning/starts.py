@@ -6,8 +6,8 @@ from hashlib import sha256
 from typing import Final
 
 from rotator.model import AnyTime, Json, ProxySpec, Windows
-from rotator.planning.due import WINDOW_MARGIN, Due, DueReason
-from rotator.planning.windows import closes, next_opening, opened
+from rotator.planning.due import Due, DueReason
+from rotator.planning.windows import WINDOW_MARGIN, closes, next_opening, opened
 
 
 FIRST_PAUSE: Final = timedelta(seconds=15)

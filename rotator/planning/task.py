@@ -13,7 +13,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from rotator.model import AnyTime, Consumers, ProxySpec, Window
-from rotator.planning.due import WINDOW_MARGIN
+from rotator.planning.windows import WINDOW_MARGIN
 
 
 NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"

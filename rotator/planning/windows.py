@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from rotator.model import AnyTime, Window, Windows
+from rotator.errors import ConfigError, WindowClosed
+from rotator.model import AnyTime, ProxySpec, Window, Windows
 
 
+WINDOW_MARGIN: Final = 2
+"""How many settle timeouts must be left in a window at the start: one to go forward, one to come back."""
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 """When `["any"]` closes, and windows that leave no gap."""
 _WEEK: Final = timedelta(days=8)
@@ -50,6 +53,31 @@ def next_opening(windows: Windows, now: datetime) -> datetime | None:
     if isinstance(windows, AnyTime):
         return None
     return min((first for first, _ in _all_spans(windows, now) if first > now), default=None)
+
+
+def no_window(spec: ProxySpec) -> ConfigError:
+    """The error for an unattended run of a virtual proxy that has no maintenance window."""
+    return ConfigError(
+        f"proxy.{spec.name}.rotation: no `window` is set, and a rotation ends the users' sessions",
+        hint='say when that may happen, e.g. window = ["SUN 02:00-05:00 Europe/Stockholm"], or ["any"]; '
+        f"or rotate by hand: rotator rotate {spec.name} --now",
+    )
+
+
+def check_window(spec: ProxySpec, now: datetime) -> None:
+    """Raise WindowClosed unless a window is open with enough left of it. Without any window people choose the time."""
+    windows = spec.rotation.windows
+    if windows == ():
+        return
+    end = closes(windows, now)
+    if end is not None and end - now >= WINDOW_MARGIN * spec.rotation.settle_timeout:
+        return
+    opening = next_opening(windows, now)
+    when = f"; the next one opens at {opening:%Y-%m-%d %H:%M} UTC" if opening else ""
+    what = "no maintenance window is open" if end is None else "too little of the maintenance window is left"
+    raise WindowClosed(
+        f"{spec.name}: {what}{when}", hint=f"to rotate all the same: rotator rotate {spec.name} --now --ignore-window"
+    )
 
 
 def _all_spans(windows: tuple[Window, ...], now: datetime) -> Iterator[tuple[datetime, datetime]]:
