@@ -6,11 +6,16 @@ from typing import Any
 
 from rotator.config.reading import Reading
 from rotator.config.values import told
-from rotator.model import Auth, Consumers, KeyringBackend, ProxySpec, SecretKind, Window
-
-
-CERTIFICATE_MARGIN = timedelta(days=30)
-"""How much longer than the time between two rotations a certificate must last."""
+from rotator.model import (
+    CERTIFICATE_MARGIN,
+    WINDOW_MARGIN,
+    Auth,
+    Consumers,
+    KeyringBackend,
+    ProxySpec,
+    SecretKind,
+    Window,
+)
 
 
 def constant(claim: str) -> str | None:
@@ -125,7 +130,7 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
         reading.wrong((*path, "jitter"), f'must not be longer than every = "{told(every)}"')
     windows = found.get("window")
     for window in windows if isinstance(windows, tuple) else ():
-        if settle and _length(window) < 2 * settle:
+        if settle and _length(window) < WINDOW_MARGIN * settle:
             reading.wrong(
                 (*path, "window"),
                 f'has a window of {told(_length(window))}, shorter than twice settle_timeout = "{told(settle)}": '

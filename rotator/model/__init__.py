@@ -2,6 +2,7 @@
 
 from rotator.model.desired import (
     SYSTEM_CA,
+    WINDOW_MARGIN,
     Algorithm,
     AnyTime,
     Attribute,
@@ -27,6 +28,7 @@ from rotator.model.desired import (
 from rotator.model.history import Event, Memory, Run
 from rotator.model.keys import (
     CERTIFICATE_BACKDATE,
+    CERTIFICATE_MARGIN,
     Baseline,
     Delivery,
     Intent,
@@ -53,8 +55,10 @@ from rotator.model.words import Digest, Fingerprint, Json, User, short
 
 __all__ = [
     "CERTIFICATE_BACKDATE",
+    "CERTIFICATE_MARGIN",
     "JWT_METHOD",
     "SYSTEM_CA",
+    "WINDOW_MARGIN",
     "Algorithm",
     "AnyTime",
     "Attribute",

@@ -6,6 +6,7 @@ from datetime import time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from rotator.model.words import Json, User
 
@@ -155,6 +156,8 @@ class AnyTime:
 
 Windows = AnyTime | tuple[Window, ...]
 """When a rotation may run unattended; an empty tuple: never."""
+WINDOW_MARGIN: Final = 2
+"""How many settle timeouts must be left in a window at the start: one to go forward, one to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,11 @@ class Rotation:
     algorithm: Algorithm = Algorithm.RS256
     certificate_days: int = 1825
     settle_timeout: timedelta = timedelta(seconds=120)
+
+    @property
+    def margin(self) -> timedelta:
+        """How much of a window must be left when it starts."""
+        return WINDOW_MARGIN * self.settle_timeout
 
 
 @dataclass(frozen=True, slots=True)

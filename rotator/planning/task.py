@@ -13,7 +13,6 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from rotator.model import AnyTime, Consumers, ProxySpec, Window
-from rotator.planning.windows import WINDOW_MARGIN
 
 
 NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
@@ -98,7 +97,7 @@ def too_seldom(specs: Sequence[ProxySpec], every: timedelta) -> tuple[ProxySpec,
         if isinstance(windows, AnyTime) or windows == () or spec.consumers is Consumers.MANUAL:
             continue
         longest = max(windows, key=_length)
-        usable = _length(longest) - WINDOW_MARGIN * spec.rotation.settle_timeout
+        usable = _length(longest) - spec.rotation.margin
         if every > usable:
             return spec, longest, usable
     return None

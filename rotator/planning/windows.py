@@ -6,11 +6,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from rotator.errors import ConfigError, WindowClosed
-from rotator.model import AnyTime, ProxySpec, Window, Windows
+from rotator.model import AnyTime, ProxySpec, Rotation, Window, Windows
 
 
-WINDOW_MARGIN: Final = 2
-"""How many settle timeouts must be left in a window at the start: one to go forward, one to come back."""
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 """When `["any"]` closes, and windows that leave no gap."""
 _WEEK: Final = timedelta(days=8)
@@ -55,6 +53,12 @@ def next_opening(windows: Windows, now: datetime) -> datetime | None:
     return min((first for first, _ in _all_spans(windows, now) if first > now), default=None)
 
 
+def enough_left(rotation: Rotation, now: datetime) -> bool:
+    """Whether a rotation may start at `now` (UTC): a window is open, and enough of it is left to end in it."""
+    end = closes(rotation.windows, now)
+    return end is not None and end - now >= rotation.margin
+
+
 def no_window(spec: ProxySpec) -> ConfigError:
     """The error for an unattended run of a virtual proxy that has no maintenance window."""
     return ConfigError(
@@ -69,12 +73,15 @@ def check_window(spec: ProxySpec, now: datetime) -> None:
     windows = spec.rotation.windows
     if windows == ():
         return
-    end = closes(windows, now)
-    if end is not None and end - now >= WINDOW_MARGIN * spec.rotation.settle_timeout:
+    if enough_left(spec.rotation, now):
         return
     opening = next_opening(windows, now)
     when = f"; the next one opens at {opening:%Y-%m-%d %H:%M} UTC" if opening else ""
-    what = "no maintenance window is open" if end is None else "too little of the maintenance window is left"
+    what = (
+        "no maintenance window is open"
+        if closes(windows, now) is None
+        else "too little of the maintenance window is left"
+    )
     raise WindowClosed(
         f"{spec.name}: {what}{when}", hint=f"to rotate all the same: rotator rotate {spec.name} --now --ignore-window"
     )
