@@ -1,7 +1,7 @@
 """Values that are right each by itself, and wrong together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from rotator.config.reading import Reading
@@ -14,7 +14,6 @@ from rotator.model import (
     KeyringBackend,
     ProxySpec,
     SecretKind,
-    Window,
 )
 
 
@@ -130,18 +129,12 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
         reading.wrong((*path, "jitter"), f'must not be longer than every = "{told(every)}"')
     windows = found.get("window")
     for window in windows if isinstance(windows, tuple) else ():
-        if settle and _length(window) < WINDOW_MARGIN * settle:
+        if settle and window.length < WINDOW_MARGIN * settle:
             reading.wrong(
                 (*path, "window"),
-                f'has a window of {told(_length(window))}, shorter than twice settle_timeout = "{told(settle)}": '
+                f'has a window of {told(window.length)}, shorter than twice settle_timeout = "{told(settle)}": '
                 "no rotation could start in it",
             )
-
-
-def _length(window: Window) -> timedelta:
-    day = datetime(2024, 1, 1)  # noqa: DTZ001 - a wall clock without any zone
-    length = datetime.combine(day, window.end) - datetime.combine(day, window.start)
-    return length if length > timedelta(0) else length + timedelta(days=1)
 
 
 def across(reading: Reading, proxies: Mapping[str, ProxySpec], *, declared: frozenset[str]) -> None:

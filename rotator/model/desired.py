@@ -148,6 +148,12 @@ class Window:
     end: time
     zone: str
 
+    @property
+    def length(self) -> timedelta:
+        """From opening to closing, by the clock."""
+        start, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (self.start, self.end))
+        return end - start if end > start else end - start + timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class AnyTime:

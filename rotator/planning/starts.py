@@ -1,4 +1,4 @@
-"""When the daemon starts `rotate` next, how long it may take, and how long the daemon waits after one that failed."""
+"""When the daemon starts `rotate` next, how long a run may take, and how long the daemon waits after one that failed."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
