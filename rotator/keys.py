@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from rotator.errors import KeyMaterialError
-from rotator.model import CERTIFICATE_BACKDATE, Algorithm, Digest, Fingerprint, Json, ProxySpec, User, short
+from rotator.model import CERTIFICATE_BACKDATE, Algorithm, Digest, Fingerprint, Json, ProxySpec, User, constant, short
 
 
 if TYPE_CHECKING:
@@ -225,12 +225,7 @@ def digest(text: str) -> Digest:
 def user_claims(spec: ProxySpec, user: User) -> dict[str, Json]:
     """The claims that make a token log in as `user`; a claim name in brackets is a constant and takes none."""
     pairs = ((spec.user_id_claim, user.id), (spec.user_directory_claim, user.directory))
-    return {claim: value for claim, value in pairs if not is_constant(claim)}
-
-
-def is_constant(claim: str) -> bool:
-    """Whether a claim name of the configuration is a fixed value, as `[CORP]`."""
-    return claim.startswith("[") and claim.endswith("]")
+    return {claim: value for claim, value in pairs if constant(claim) is None}
 
 
 def timed_claims(now: datetime, ttl: timedelta, *, audience: str = "") -> dict[str, Json]:

@@ -14,12 +14,8 @@ from rotator.model import (
     KeyringBackend,
     ProxySpec,
     SecretKind,
+    constant,
 )
-
-
-def constant(claim: str) -> str | None:
-    """The value of a claim name in brackets, None where it is a name."""
-    return claim[1:-1] if claim.startswith("[") else None
 
 
 def keyring(reading: Reading, found: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ from rotator.model import (
     Rotation,
     Site,
     User,
+    constant,
 )
 
 
@@ -179,8 +180,8 @@ def _proxy(reading: Reading, name: str, given: Mapping[str, Any]) -> ProxySpec |
 def _test_user(found: Mapping[str, Any]) -> User:
     r"""`ROTATOR\probe`, or the constants of the claims."""
     return User(
-        directory=checks.constant(found["user_directory_claim"]) or "ROTATOR",
-        id=checks.constant(found["user_id_claim"]) or "probe",
+        directory=constant(found["user_directory_claim"]) or "ROTATOR",
+        id=constant(found["user_id_claim"]) or "probe",
     )
 
 

@@ -24,6 +24,7 @@ from rotator.model.desired import (
     Telling,
     Window,
     Windows,
+    constant,
 )
 from rotator.model.history import Event, Memory, Run
 from rotator.model.keys import (
@@ -113,5 +114,6 @@ __all__ = [
     "Warned",
     "Window",
     "Windows",
+    "constant",
     "short",
 ]

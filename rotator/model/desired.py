@@ -198,6 +198,11 @@ class Attribute:
     mandatory: bool = False
 
 
+def constant(claim: str) -> str | None:
+    """The value of a claim in brackets, as `[CORP]`, which no token carries; None where it is the name of a claim."""
+    return claim[1:-1] if claim.startswith("[") and claim.endswith("]") else None
+
+
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
     """`[proxy.NAME]`: a virtual proxy as it is desired.

@@ -98,7 +98,8 @@ def test_json_results_have_the_agreed_keys(portal: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--user", "alice"), "names no user directory"),
+        (("--user", "alice"), "must name directory and user"),
+        (("--user", r"A\b\c"), "must name directory and user"),
         (("--user", r"A\b", "--ttl", "1h"), "longer than max_token_ttl"),
         (("--user", r"A\b", "--ttl", "soon"), "is not a duration"),
         (("--user", r"A\b", "--claim", "exp=1"), "cannot set 'exp'"),

@@ -8,11 +8,10 @@ from types import MappingProxyType
 from rotator.cli.init.interview import Interview, missing, table_name
 from rotator.cli.init.site import Access
 from rotator.config import schedule, values
-from rotator.config.checks import constant
 from rotator.config.load import probe_of
 from rotator.config.values import Wrong
 from rotator.errors import RotatorError, ServerError, TlsError, UsageError
-from rotator.model import SYSTEM_CA, ProbeRoute, ProxyService, ProxySpec, Ring, Site, User, VirtualProxy
+from rotator.model import SYSTEM_CA, ProbeRoute, ProxyService, ProxySpec, Ring, Site, User, VirtualProxy, constant
 from rotator.planning.drift import check_manageable
 from rotator.planning.provisioning import Surroundings, plan
 from rotator.qlik import first_contact, routes
