@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from rotator import intents, looking, rotation, steps, verification
+from rotator import intents, looking, rotation, steps
 from rotator.errors import (
     BadRequest,
     Conflict,
@@ -12,7 +12,6 @@ from rotator.errors import (
     Refused,
     RotatorError,
     ServerError,
-    VerificationFailed,
 )
 from rotator.model import (
     Check,
@@ -218,15 +217,14 @@ def _login(scene: Scene, ring: Ring, observed: VirtualProxy, proxies: tuple[Prox
     current = ring.at(Stage.CURRENT)
     assert current is not None  # noqa: S101 - a plan without a key to make keeps or restores the current one
     scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
-    key, patience = scene.world.keystore.key(current), scene.spec.rotation.settle_timeout
-    checks = scene.tests.accepted(verification.CURRENT, key, observed, proxies, patience)
-    if verification.all_passed(checks):
-        return checks
-    raise VerificationFailed(
-        f"{scene.spec.name}: the virtual proxy is as desired, but the current key does not log in everywhere: "
-        f"{verification.worst_of(checks)}",
+    return scene.tests.proven(
+        scene.world.keystore.key(current),
+        observed,
+        proxies,
+        patience=scene.spec.rotation.settle_timeout,
+        said="the virtual proxy is as desired, but the current key does not log in everywhere",
         hint="look closer with rotator doctor",
-    ).with_checks(checks)
+    )
 
 
 def _surroundings(scene: Scene) -> Surroundings:

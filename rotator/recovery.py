@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from rotator import intents, looking, rotation, verification
+from rotator import intents, looking, rotation
 from rotator.adoption import replace_key
-from rotator.errors import Drift, KeyStoreError, Refused, Undone, VerificationFailed
+from rotator.errors import Drift, KeyStoreError, Refused, Undone
 from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
@@ -58,11 +58,7 @@ def _recovered(scene: Scene) -> Result:
         message = "neither the server nor the keyring has a key of it"
         return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message), proxy_id=virtual_proxy.id)
     current = _current(ring)
-    checks = scene.tests.accepted(
-        verification.CURRENT, scene.world.keystore.key(current), virtual_proxy, observed.proxies
-    )
-    if not verification.all_passed(checks):
-        raise verification.failed(scene.spec.name, checks)
+    checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
     return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks), proxy_id=virtual_proxy.id)
 
@@ -102,13 +98,13 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
     name, keystore = scene.spec.name, scene.world.keystore
     known = observed.ring.known(observed.virtual_proxy.fingerprint)
     assert known is not None  # noqa: S101 - a key is aligned only where the ring knows it
-    checks = scene.tests.accepted(verification.CURRENT, keystore.key(known), observed.virtual_proxy, observed.proxies)
-    if not verification.all_passed(checks):
-        raise VerificationFailed(
-            f"{name}: the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in "
-            f"everywhere: {verification.worst_of(checks)}",
-            hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
-        ).with_checks(checks)
+    checks = scene.tests.proven(
+        keystore.key(known),
+        observed.virtual_proxy,
+        observed.proxies,
+        said=f"the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in everywhere",
+        hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
+    )
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)
     version = replace(known, stage=Stage.CURRENT, since=now, certificate=kept)

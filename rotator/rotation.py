@@ -202,16 +202,14 @@ def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, .
     current = observed.ring.at(Stage.CURRENT)
     assert current is not None  # noqa: S101 - first_step saw it
     scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
-    key = scene.world.keystore.key(current)
-    checks = scene.tests.accepted(verification.CURRENT, key, observed.virtual_proxy, observed.proxies)
-    if verification.all_passed(checks):
-        return checks
-    raise VerificationFailed(
-        f"{scene.spec.name}: the current key does not log in everywhere, so nothing was changed: "
-        f"{verification.worst_of(checks)}",
+    return scene.tests.proven(
+        scene.world.keystore.key(current),
+        observed.virtual_proxy,
+        observed.proxies,
+        said="the current key does not log in everywhere, so nothing was changed",
         hint=f"look closer with rotator doctor; a proxy that cannot be reached from here is marked "
         f'in [site.{scene.spec.site}.probe] with "HOST" = {{ skip = true }}',
-    ).with_checks(checks)
+    )
 
 
 def _dry_run(scene: Scene, observed: looking.Observed, step: Step, checks: tuple[Check, ...]) -> Result:
