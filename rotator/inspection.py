@@ -34,8 +34,9 @@ def verify(scene: Scene) -> Result:
     _judge(scene, checks)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
     message = f"the key {short(signing.fingerprint)} logs in, and nothing else does"
-    result = scene.result(ring, Outcome.VERIFIED, "Verified", message, checks)
-    return replace(result, proxy_id=observed.virtual_proxy.id, key=signing)
+    return scene.result(
+        ring, Outcome.VERIFIED, "Verified", message, checks, virtual_proxy=observed.virtual_proxy, key=signing
+    )
 
 
 def _judge(scene: Scene, checks: tuple[Check, ...]) -> None:
@@ -86,8 +87,8 @@ def status(scene: Scene) -> Result:
         "unfinished": ring.intent.kind.value if ring.intent else None,
         "undelivered": ring.delivery is not None,
     }
-    result = replace(
-        scene.result(ring, Outcome.SHOWN, verdict.reason, verdict.message), proxy_id=virtual_proxy.id, extra=extra
+    result = scene.result(
+        ring, Outcome.SHOWN, verdict.reason, verdict.message, virtual_proxy=virtual_proxy, extra=extra
     )
     try:
         _served(scene, observed)

@@ -57,7 +57,7 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
     _link(scene, observed, planned.links)
     ring = looking.remember(scene, ring, observed)
     result = _keyed(scene, ring, observed, planned)
-    return replace(result, proxy_id=observed.id, extra={"plan": [*described(planned)]})
+    return replace(result, extra={"plan": [*described(planned)]})
 
 
 def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> Result:
@@ -78,7 +78,7 @@ def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> R
         outcome.value.capitalize(),
         f"the virtual proxy {scene.spec.prefix!r} is as desired, its login tested",
     )
-    return scene.result(ring, outcome, reason, message, checks)
+    return scene.result(ring, outcome, reason, message, checks, virtual_proxy=observed)
 
 
 def _create(scene: Scene, ring: Ring, planned: Plan) -> tuple[Ring, VirtualProxy]:
@@ -251,13 +251,14 @@ def _unchanged(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroun
     proxies = looking.linked(around.proxies, observed)
     checks = _login(scene, ring, observed, proxies)
     message = f"the virtual proxy {scene.spec.prefix!r} is as desired; nothing was changed"
-    result = scene.result(ring, Outcome.UNCHANGED, "AsDesired", message, checks)
-    return replace(result, proxy_id=observed.id, extra={"plan": []})
+    return scene.result(
+        ring, Outcome.UNCHANGED, "AsDesired", message, checks, virtual_proxy=observed, extra={"plan": []}
+    )
 
 
 def _planned(scene: Scene, ring: Ring, observed: VirtualProxy | None, planned: Plan) -> Result:
     rows = described(planned)
     outcome, reason = (Outcome.PLANNED, "Differs") if rows else (Outcome.UNCHANGED, "AsDesired")
     message = f"{len(rows)} changes" if rows else "as desired; there is nothing to change"
-    result = scene.result(ring, outcome, reason, message, ())
-    return replace(result, proxy_id=observed.id if observed else None, extra={"plan": [*rows]})
+    result = scene.result(ring, outcome, reason, message, virtual_proxy=observed, extra={"plan": [*rows]})
+    return result if observed else replace(result, proxy_id=None)

@@ -56,11 +56,11 @@ def _recovered(scene: Scene) -> Result:
     ring = looking.remember(scene, ring, virtual_proxy)
     if found.finding is Finding.NOTHING:
         message = "neither the server nor the keyring has a key of it"
-        return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message), proxy_id=virtual_proxy.id)
+        return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
     current = _current(ring)
     checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
-    return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks), proxy_id=virtual_proxy.id)
+    return scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks, virtual_proxy=virtual_proxy)
 
 
 def _accept_uncontested(scene: Scene) -> None:
@@ -89,8 +89,8 @@ def _concluded(scene: Scene, observed: looking.Observed) -> Result:
         return rotation.conclude(scene, observed, step, Outcome.RECOVERED, resumed=True)
     except Undone as error:
         ring = scene.world.keystore.ring()
-        result = scene.result(ring, Outcome.RECOVERED, error.reason, error.message, error.checks)
-        return replace(result, proxy_id=observed.virtual_proxy.id)
+        seen = observed.virtual_proxy
+        return scene.result(ring, Outcome.RECOVERED, error.reason, error.message, error.checks, virtual_proxy=seen)
 
 
 def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Result:
@@ -112,7 +112,7 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
         scene, keystore.save(stages.with_current(observed.ring, version, now)), observed.virtual_proxy
     )
     message = f"the server shows the {known.stage} key {short(known.fingerprint)}: it logs in, and is current now"
-    return replace(scene.result(ring, Outcome.RECOVERED, finding, message, checks), proxy_id=observed.virtual_proxy.id)
+    return scene.result(ring, Outcome.RECOVERED, finding, message, checks, virtual_proxy=observed.virtual_proxy)
 
 
 def _replaced(scene: Scene, lost: LostKey) -> Result:
@@ -188,9 +188,11 @@ def prune(scene: Scene, keep: int) -> Result:
         scene.world.keystore.remove(ring, version)
         ring = scene.world.keystore.save(stages.without(ring, version))
     message = f"{len(doomed)} retired keys deleted, {len(ring.keys)} keys kept"
-    result = scene.result(ring, Outcome.PRUNED if doomed else Outcome.UNCHANGED, "Pruned", message)
-    return replace(
-        result,
-        proxy_id=observed.virtual_proxy.id,
+    return scene.result(
+        ring,
+        Outcome.PRUNED if doomed else Outcome.UNCHANGED,
+        "Pruned",
+        message,
+        virtual_proxy=observed.virtual_proxy,
         extra={"deleted": [version.fingerprint for version in doomed], "kept": len(ring.keys)},
     )

@@ -94,8 +94,8 @@ def _rotated(scene: Scene, options: Options) -> Result:
         return conclude(scene, observed, step, Outcome.ROTATED, resumed=True)
     verdict = due(scene.spec, as_served(ring, observed.virtual_proxy), scene.world.clock.now())
     if not options.now and not verdict.due:
-        result = scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message)
-        return replace(result, proxy_id=observed.virtual_proxy.id)
+        seen = observed.virtual_proxy
+        return scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message, virtual_proxy=seen)
     checks = _current_logs_in(scene, observed) if step is Step.CREATE else ()
     if options.dry_run:
         return _dry_run(scene, observed, step, checks)
@@ -166,11 +166,8 @@ def conclude(
         raise error.with_checks((*tested, *error.checks)) from None
     current = ring.at(Stage.CURRENT)
     assert current is not None  # noqa: S101 - finish promoted it
-    return replace(
-        scene.result(ring, outcome, "Promoted", f"the key {short(current.fingerprint)} is current and proven"),
-        proxy_id=virtual_proxy.id,
-        checks=(*tested, *refused),
-    )
+    message = f"the key {short(current.fingerprint)} is current and proven"
+    return scene.result(ring, outcome, "Promoted", message, (*tested, *refused), virtual_proxy=virtual_proxy)
 
 
 def _linked_now(
@@ -188,11 +185,8 @@ def _begin(scene: Scene, observed: looking.Observed, verdict: Due, options: Opti
     if options.prepare:
         ring, pending = steps.create(scene, observed.ring)
         message = f"the key {short(pending.fingerprint)} is stored as pending; the virtual proxy is unchanged"
-        return replace(
-            scene.result(ring, Outcome.PREPARED, verdict.reason, message),
-            proxy_id=observed.virtual_proxy.id,
-            key=pending,
-        )
+        seen = observed.virtual_proxy
+        return scene.result(ring, Outcome.PREPARED, verdict.reason, message, virtual_proxy=seen, key=pending)
     looking.ask(scene, observed.proxies)
     return begin(scene, observed, IntentKind.ROTATE, Outcome.ROTATED)
 
@@ -219,9 +213,12 @@ def _dry_run(scene: Scene, observed: looking.Observed, step: Step, checks: tuple
     ring, proxies = observed.ring, observed.proxies
     sessions: list[Json] = [{"host": cut.host, "sessions": cut.sessions} for cut in looking.cuts(scene, proxies)]
     message = f"would go on with the step {step}; {len(proxies)} proxies would restart"
-    return replace(
-        scene.result(ring, Outcome.PLANNED, "DryRun", message),
-        proxy_id=observed.virtual_proxy.id,
-        checks=checks,
+    return scene.result(
+        ring,
+        Outcome.PLANNED,
+        "DryRun",
+        message,
+        checks,
+        virtual_proxy=observed.virtual_proxy,
         extra={"step": step.value, "cuts": sessions},
     )
