@@ -5,7 +5,7 @@ from dataclasses import replace
 from rotator import looking, verification
 from rotator.errors import Drift, ExitStatus, PersonNeeded, VerificationFailed
 from rotator.intents import held
-from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short
+from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short, utc
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.due import due
@@ -79,11 +79,11 @@ def status(scene: Scene) -> Result:
     extra: dict[str, Json] = {
         "prefix": virtual_proxy.prefix,
         "server_fingerprint": virtual_proxy.fingerprint,
-        "certificate_not_after": f"{virtual_proxy.not_after:%Y-%m-%dT%H:%M:%SZ}" if virtual_proxy.not_after else None,
+        "certificate_not_after": utc(virtual_proxy.not_after),
         "linked": [proxy.host for proxy in observed.proxies],
         "keys": [*told(ring)],
         "due": verdict.due,
-        "due_at": f"{verdict.at:%Y-%m-%dT%H:%M:%SZ}" if verdict.at else None,
+        "due_at": utc(verdict.at),
         "unfinished": ring.intent.kind.value if ring.intent else None,
         "undelivered": ring.delivery is not None,
     }

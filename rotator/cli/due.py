@@ -6,7 +6,7 @@ import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
-from rotator.model import Outcome, ProxySpec, Result, Stage
+from rotator.model import Outcome, ProxySpec, Result, Stage, utc
 
 
 NOTHING_DUE = 1
@@ -39,7 +39,7 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
             waits = notice_due(session.config, spec, now)
             if waits is not None:
                 found = Due(due=True, reason=DueReason.NOTICE, message=waits, at=now)
-        at = f"{found.at:%Y-%m-%dT%H:%M:%SZ}" if found.at else None
+        at = utc(found.at)
         return Result(
             site=spec.site,
             name=spec.name,

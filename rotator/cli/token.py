@@ -10,7 +10,7 @@ import typer
 from rotator.cli.options import AsJson, Name, SiteName
 from rotator.cli.session import Session
 from rotator.errors import RotatorError, UsageError
-from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Stage, User, constant
+from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Stage, User, constant, utc
 
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def token(
         "token": signed,
         "url": virtual_url,
         "kid": version.kid,
-        "expires": f"{expiry(claims):%Y-%m-%dT%H:%M:%SZ}",
+        "expires": utc(expiry(claims)),
     }
     result = Result(spec.site, spec.name, Outcome.SHOWN, "Signed", key=version, extra=told)
     session.finish([result], as_json=as_json, show=lambda _: signed)

@@ -51,7 +51,7 @@ from rotator.model.observed import (
     VirtualProxy,
 )
 from rotator.model.results import Cut, Outcome, Result
-from rotator.model.words import Digest, Fingerprint, Json, User, short
+from rotator.model.words import Digest, Fingerprint, Json, User, short, utc
 
 
 __all__ = [
@@ -116,4 +116,5 @@ __all__ = [
     "Windows",
     "constant",
     "short",
+    "utc",
 ]

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from rotator.model import AnyTime, Consumers, ProxySpec, Window
+from rotator.model import AnyTime, Consumers, ProxySpec, Window, utc
 from rotator.planning.starts import time_limit
 
 
@@ -113,7 +113,7 @@ def xml(task: Task, now: datetime) -> bytes:
     trigger = SubElement(SubElement(root, "Triggers"), "TimeTrigger")
     # A midnight that is past, in UTC: no daylight saving moves or skips a run.
     start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    _texts(trigger, Enabled="true", StartBoundary=f"{start:%Y-%m-%dT%H:%M:%SZ}")
+    _texts(trigger, Enabled="true", StartBoundary=utc(start))
     # Without a duration it is repeated for ever.
     _texts(SubElement(trigger, "Repetition"), Interval=duration(task.every), StopAtDurationEnd="false")
     _texts(SubElement(SubElement(root, "Principals"), "Principal", {"id": "Author"}), **_principal(task))
