@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator import looking, rotation, steps, verification
+from rotator import intents, looking, rotation, steps, verification
 from rotator.errors import KeyMaterialError, Refused, UsageError, VerificationFailed
 from rotator.keys import PrivateKey
-from rotator.looking import remember
 from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
 from rotator.scene import Scene
@@ -43,19 +42,19 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
             f"rotator create-proxy {name} --plan",
         ).with_checks(checks)
     current = ring.at(Stage.CURRENT)
-    if current is not None and current.fingerprint == shown:
-        ring = remember(scene, ring, observed.virtual_proxy)
+    if current is not None and current.fingerprint == shown and intents.held(scene, current):
+        ring = looking.remember(scene, ring, observed.virtual_proxy)
         return scene.result(ring, Outcome.UNCHANGED, "AlreadyCurrent", "this key is current already", checks)
     keystore, text = scene.world.keystore, observed.virtual_proxy.certificate
     kept = keystore.add_certificate(text)
     known = ring.known(shown)
-    if known is not None:
+    if known is not None and intents.held(scene, known):
         version = replace(known, stage=Stage.CURRENT, since=scene.world.clock.now(), certificate=kept)
     else:
         version = steps.described(key, text, Stage.CURRENT, scene)
         keystore.add_key(version, key)
     ring = keystore.save(stages.with_current(ring, version, scene.world.clock.now()))
-    ring = remember(scene, ring, observed.virtual_proxy)
+    ring = looking.remember(scene, ring, observed.virtual_proxy)
     return scene.result(ring, Outcome.ADOPTED, "Adopted", f"the key {short(shown)} is current", checks)
 
 
@@ -71,7 +70,7 @@ def replace_key(scene: Scene, confirmed: str) -> Result:
     _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
     check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed)
     looking.ask(scene, observed.proxies)
-    ring = remember(scene, ring, observed.virtual_proxy)
+    ring = looking.remember(scene, ring, observed.virtual_proxy)
     return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
 
 
