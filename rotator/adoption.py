@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator import intents, looking, rotation, steps, verification
-from rotator.errors import KeyMaterialError, Refused, UsageError, VerificationFailed
+from rotator import intents, looking, rotation, steps
+from rotator.errors import KeyMaterialError, Refused, UsageError
 from rotator.keys import PrivateKey
 from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
@@ -34,13 +34,14 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
             f"rotator adopt {name} --replace-key",
         )
     scene.world.tell(f"testing a login with {short(key.fingerprint)}")
-    checks = scene.tests.accepted(verification.CURRENT, key, observed.virtual_proxy, observed.proxies)
-    if not verification.all_passed(checks):
-        raise VerificationFailed(
-            f"{name}: the key fits the certificate, but does not log in everywhere: {verification.worst_of(checks)}",
-            hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
-            f"rotator create-proxy {name} --plan",
-        ).with_checks(checks)
+    checks = scene.tests.proven(
+        key,
+        observed.virtual_proxy,
+        observed.proxies,
+        said="the key fits the certificate, but does not log in everywhere",
+        hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
+        f"rotator create-proxy {name} --plan",
+    )
     current = ring.at(Stage.CURRENT)
     if current is not None and current.fingerprint == shown and intents.held(scene, current):
         ring = looking.remember(scene, ring, observed.virtual_proxy)
