@@ -61,7 +61,7 @@ class PrivateKey:
         return cls(_rsa(key))
 
     @classmethod
-    def from_file_bytes(cls, data: bytes, passphrase: bytes | None = None) -> "PrivateKey":
+    def from_file_bytes(cls, data: bytes) -> "PrivateKey":
         """A key of unknown origin in PEM or DER, validated. Raises KeyMaterialError."""
         load = (
             serialization.load_pem_private_key
@@ -69,14 +69,11 @@ class PrivateKey:
             else serialization.load_der_private_key
         )
         try:
-            key = _rsa(load(data, passphrase))
+            key = _rsa(load(data, None))
         except TypeError:
-            encrypted = passphrase is None
             raise KeyMaterialError(
-                "the private key is encrypted and no passphrase was given"
-                if encrypted
-                else "the private key is not encrypted, but a passphrase was given",
-                hint="decrypt it into a pipe: openssl pkey -in KEY | rotator adopt NAME --key -" if encrypted else None,
+                "the private key is encrypted",
+                hint="decrypt it into a pipe: openssl pkey -in KEY | rotator adopt NAME --key -",
             ) from None
         except (ValueError, UnsupportedAlgorithm):
             raise KeyMaterialError(
@@ -191,7 +188,6 @@ class CertificateInfo:
     fingerprint: Fingerprint
     not_before: datetime
     not_after: datetime
-    bits: int
 
 
 def inspect_certificate(text: str) -> CertificateInfo | None:
@@ -213,7 +209,6 @@ def inspect_certificate(text: str) -> CertificateInfo | None:
         fingerprint=_fingerprint(public),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        bits=public.key_size,
     )
 
 

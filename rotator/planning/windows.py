@@ -13,7 +13,6 @@ FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 """When `["any"]` closes, and windows that leave no gap."""
 _WEEK: Final = timedelta(days=8)
 """A week and the hour by which the clocks may move in it."""
-_DAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
 def closes(windows: Windows, now: datetime) -> datetime | None:
@@ -109,13 +108,3 @@ def _spans(window: Window, now: datetime) -> Iterator[tuple[datetime, datetime]]
         last = datetime.combine(day + over_midnight, window.end, zone).replace(fold=1).astimezone(UTC)
         if first < last:
             yield first, last
-
-
-def describe(windows: Windows) -> str:
-    """The windows as the configuration writes them."""
-    if isinstance(windows, AnyTime):
-        return "any"
-    return "; ".join(
-        f"{','.join(_DAYS[day] for day in sorted(window.days))} {window.start:%H:%M}-{window.end:%H:%M} {window.zone}"
-        for window in windows
-    )

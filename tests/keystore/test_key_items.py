@@ -268,7 +268,7 @@ def test_a_certificate_is_what_qlik_takes(tmp_path: Path) -> None:
     assert text.endswith("-----END CERTIFICATE-----\n")
     info = inspect_certificate(text)
     assert info is not None
-    assert (info.fingerprint, info.bits) == (PRIVATE.fingerprint, 2048)
+    assert info.fingerprint == PRIVATE.fingerprint
     assert (NOW - info.not_before).total_seconds() == 3600
     assert (info.not_after - NOW).days == 1825
 
