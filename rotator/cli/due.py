@@ -10,6 +10,8 @@ from rotator.model import Outcome, ProxySpec, Result, Stage, utc
 
 
 NOTHING_DUE = 1
+DUE_ERROR = 255
+"""Of every error; 1 to 254 would tell systemd's ExecCondition= to skip."""
 
 
 def due(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
@@ -53,5 +55,5 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
 
     results, errors = session.each(session.specs(names, site), verdict)
     some = any(result.outcome is Outcome.DUE for result in results)
-    status = 255 if errors else 0 if some else NOTHING_DUE
+    status = DUE_ERROR if errors else 0 if some else NOTHING_DUE
     session.finish(results, errors, as_json=as_json, status=status)

@@ -1,6 +1,5 @@
 """The whole file: its tables in order, what they mean together, every mistake at once."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
@@ -11,7 +10,7 @@ from typing import Any
 from rotator.config import channels, checks, tables
 from rotator.config.location import default_state
 from rotator.config.reading import Reading, parse, parse_text
-from rotator.config.values import Wrong, url
+from rotator.config.values import BARE, Wrong, url
 from rotator.errors import ConfigError
 from rotator.model import (
     CertificateAccess,
@@ -97,7 +96,7 @@ def _named(reading: Reading, document: Mapping[str, Any], word: str, build: Any)
     for name, given in _tables(table).items():
         if not isinstance(given, dict):
             reading.wrong((word, name), f"must be a table, as [{word}.NAME]")
-        elif not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        elif not BARE.fullmatch(name):
             reading.wrong((word, name), "must be named with letters, digits, - and _ only")
         else:
             made = build(reading, name, given)

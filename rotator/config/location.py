@@ -46,8 +46,12 @@ def destination(explicit: Path | None, environ: Mapping[str, str], platform: str
 
 
 def _writable(folder: Path) -> bool:
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return os.access(there, os.W_OK)
+    return os.access(existing(folder), os.W_OK)
+
+
+def existing(place: Path) -> Path:
+    """The place, or where there is none yet the nearest folder above it that is there."""
+    return next(each for each in (place, *place.absolute().parents) if each.exists())
 
 
 def _folders(environ: Mapping[str, str], platform: str) -> list[Path]:

@@ -19,6 +19,8 @@ class Wrong(Exception):
     """A value that cannot be used; the text goes on from the key's name, as `must be …`."""
 
 
+BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""A key that TOML takes without quotes; the names of tables are such."""
 _DURATION: Final = re.compile(r"(\d+)([smhdw])")
 _UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rotator.config.location import existing
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, UsageError
 from rotator.ownership import guard
 from rotator.ports import SecretStore
@@ -43,7 +44,7 @@ def check(files: Sequence[NewFile]) -> None:
 
 def check_folder(folder: Path) -> None:
     """Raise UsageError where a folder cannot be written to, or not be made."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = existing(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(
             f"{folder} cannot be written to: {there} is no folder that this account may write to",
