@@ -92,9 +92,9 @@ def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVe
 
 
 def _lifetime(ttl: str, spec: ProxySpec) -> timedelta:
-    from rotator.config import duration
+    from rotator.config import duration_of
 
-    lifetime = duration(ttl)
+    lifetime = duration_of(ttl)
     if lifetime is None or lifetime <= timedelta(0):
         raise UsageError(f"--ttl {ttl!r} is not a duration", hint="write it as 90s, 5m or 1h")
     if lifetime > spec.max_token_ttl:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.config.reading import Reading
-from rotator.config.values import told
+from rotator.config.values import as_duration
 from rotator.model import (
     CERTIFICATE_MARGIN,
     WINDOW_MARGIN,
@@ -117,18 +117,18 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
     if every and days and timedelta(days=days) < every + CERTIFICATE_MARGIN:
         reading.wrong(
             (*path, "certificate_days"),
-            f'= {days} is too short: with every = "{told(every)}" it must be at least '
+            f'= {days} is too short: with every = "{as_duration(every)}" it must be at least '
             f"{(every + CERTIFICATE_MARGIN).days}",
         )
     jitter = found.get("jitter")
     if every and jitter and jitter > every:
-        reading.wrong((*path, "jitter"), f'must not be longer than every = "{told(every)}"')
+        reading.wrong((*path, "jitter"), f'must not be longer than every = "{as_duration(every)}"')
     windows = found.get("window")
     for window in windows if isinstance(windows, tuple) else ():
         if settle and window.length < WINDOW_MARGIN * settle:
             reading.wrong(
                 (*path, "window"),
-                f'has a window of {told(window.length)}, shorter than twice settle_timeout = "{told(settle)}": '
+                f'has a window of {as_duration(window.length)}, shorter than twice settle_timeout = "{as_duration(settle)}": '
                 "no rotation could start in it",
             )
 

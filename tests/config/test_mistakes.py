@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rotator.config import duration, find, load
+from rotator.config import duration_of, find, load
 from rotator.errors import ConfigError
 from rotator.model import AnyTime, ProxySpec
 
@@ -382,7 +382,7 @@ def test_the_state_directory_is_systemds_when_nothing_is_said(tmp_path: Path) ->
 
 @given(st.integers(1, 10**6), st.sampled_from("smhdw"))
 def test_durations_are_what_they_say(number: int, unit: str) -> None:
-    found = duration(f"{number}{unit}")
+    found = duration_of(f"{number}{unit}")
     assert found is not None
     assert found.total_seconds() == number * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
 

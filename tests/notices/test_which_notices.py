@@ -11,7 +11,7 @@ from rotator.model import Certificate as Kind
 from rotator.model import Check, CheckResult, NoticeEvent, Outcome, Result, Retry, Standing, Trouble, Warned
 from rotator.planning import notices
 from rotator.planning.notices import Writer, expiring, judge
-from rotator.planning.standing import next_start, of_known, standing
+from rotator.planning.standing import next_due, of_known, standing
 
 
 def writer(command: str = "rotate", now: datetime = NOW) -> Writer:
@@ -191,13 +191,13 @@ def test_the_next_start_looks_past_schedule_retry_and_window() -> None:
 
     rotation = spec().rotation
     any_time = spec(rotation=replace(rotation, windows=AnyTime()))
-    assert next_start(any_time, ring(key()), NOW) == NOW + timedelta(days=30)
+    assert next_due(any_time, ring(key()), NOW) == NOW + timedelta(days=30)
     old = ring(key(created=NOW - timedelta(days=40)))
-    assert next_start(any_time, old, NOW) == NOW - timedelta(days=10)
+    assert next_due(any_time, old, NOW) == NOW - timedelta(days=10)
     put_off = replace(old, retry=Retry(2, NOW + timedelta(hours=1)))
-    assert next_start(any_time, put_off, NOW) == NOW + timedelta(hours=1)
-    assert next_start(spec(), old, NOW) is None
-    assert next_start(any_time, ring(), NOW) is None
+    assert next_due(any_time, put_off, NOW) == NOW + timedelta(hours=1)
+    assert next_due(spec(), old, NOW) is None
+    assert next_due(any_time, ring(), NOW) is None
 
 
 def test_a_start_that_has_to_wait_for_its_window_is_the_opening_of_that_window() -> None:
@@ -206,7 +206,7 @@ def test_a_start_that_has_to_wait_for_its_window_is_the_opening_of_that_window()
     from rotator.config.schedule import windows
 
     sundays = spec(rotation=replace(spec().rotation, windows=windows(["SUN 02:00-05:00 UTC"], Path())))
-    start = next_start(sundays, ring(key()), NOW)  # 30 days after a Tuesday is a Thursday
+    start = next_due(sundays, ring(key()), NOW)  # 30 days after a Tuesday is a Thursday
     assert start == datetime(2026, 12, 27, 2, 0, tzinfo=NOW.tzinfo)
 
 

@@ -148,12 +148,12 @@ def _unreached(failed: list[tuple[ProxyService, RotatorError]]) -> UsageError:
 
 
 def _show(interview: Interview, access: Access, site: Site) -> None:
-    rows = [[proxy.host, "central" if proxy.central else "", told(site, proxy)] for proxy in access.proxies]
+    rows = [[proxy.host, "central" if proxy.central else "", way_to(site, proxy)] for proxy in access.proxies]
     interview.say("", f"rotator: nodes: {', '.join(node.host for node in access.nodes)}")
     interview.say(text.table(("proxy", "", "test logins"), rows))
 
 
-def told(site: Site, proxy: ProxyService) -> str:
+def way_to(site: Site, proxy: ProxyService) -> str:
     """How a proxy is reached for test logins, in a few words."""
     route = routes.to_proxy(site, proxy)
     return "skipped" if route is None else f"{route.address}:{route.port} as {route.name}"
