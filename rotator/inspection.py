@@ -10,7 +10,7 @@ from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.due import due
 from rotator.planning.rotation import as_served
-from rotator.planning.told import told
+from rotator.report.keys import key_rows
 from rotator.scene import Scene
 
 
@@ -81,7 +81,7 @@ def status(scene: Scene) -> Result:
         "server_fingerprint": virtual_proxy.fingerprint,
         "certificate_not_after": utc(virtual_proxy.not_after),
         "linked": [proxy.host for proxy in observed.proxies],
-        "keys": [*told(ring)],
+        "keys": [*key_rows(ring)],
         "due": verdict.due,
         "due_at": utc(verdict.at),
         "unfinished": ring.intent.kind.value if ring.intent else None,

@@ -21,7 +21,7 @@ from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
 from rotator.cli.due import DUE_ERROR, due
 from rotator.cli.history import history
-from rotator.cli.init import init
+from rotator.cli.init.command import init
 from rotator.cli.install_task import install_task
 from rotator.cli.install_units import install_units
 from rotator.cli.keys import keys

@@ -1,9 +1,9 @@
-"""A ring as rows for people and scripts."""
+"""The keys of a virtual proxy as rows for people and scripts."""
 
 from rotator.model import Json, Ring, utc
 
 
-def told(ring: Ring) -> list[dict[str, Json]]:
+def key_rows(ring: Ring) -> list[dict[str, Json]]:
     """The keys of a ring as rows, newest first, without anything secret."""
     newest = sorted(ring.keys, key=lambda key: key.created, reverse=True)
     return [
