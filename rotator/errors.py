@@ -130,7 +130,7 @@ class TryLater(RotatorError):
 
 
 class LockHeld(TryLater):
-    """Another rotator works on the same virtual proxy."""
+    """Another rotator works on the same: a site, the keyring, the notices, the metrics."""
 
 
 class Stopped(TryLater):
@@ -218,7 +218,7 @@ class KeyMaterialError(RotatorError):
 
 
 class SecretUnavailable(RotatorError):
-    """A `credential:`, `keyring:` or `file:` reference that cannot be resolved."""
+    """A `credential:`, `keyring:`, `file:` or `dpapi:` reference that cannot be resolved."""
 
 
 class ServerError(RotatorError):

@@ -39,7 +39,9 @@ def init(
     pfx: Annotated[str | None, typer.Option("--pfx", metavar="FILE", help="Instead of both: a PKCS#12 file.")] = None,
     password: Annotated[
         str | None,
-        typer.Option("--password", metavar="REF", help="Where its password is kept: file:, keyring: or credential:."),
+        typer.Option(
+            "--password", metavar="REF", help="Where its password is kept: file:, keyring:, credential: or dpapi:."
+        ),
     ] = None,
     password_from: Annotated[
         str | None, typer.Option("--password-from", metavar="FILE|-", help="Where the password is read from now.")
@@ -73,7 +75,8 @@ def init(
         str | None, typer.Option("--keyring-path", metavar="DIR", help="Of sealed-file: its folder.")
     ] = None,
     master_key: Annotated[
-        str | None, typer.Option("--master-key", metavar="REF", help="Of sealed-file: file:PATH or credential:NAME.")
+        str | None,
+        typer.Option("--master-key", metavar="REF", help="Of sealed-file: file:PATH, credential:NAME or dpapi:PATH."),
     ] = None,
     state: Annotated[str | None, typer.Option("--state", metavar="DIR", help="Journal and locks.")] = None,
     account: Annotated[
