@@ -40,7 +40,7 @@ PLANTED: Final = (
     Planted(
         "an undo that does not read first",
         "setting.py",
-        "            _check_start(scene, observed, start)\n",
+        "            _check_start(scene, virtual_proxy, start)\n",
         "",
         "tests/reliability/test_undo.py::test_an_undo_leaves_alone_what_somebody_put_there_meanwhile",
     ),
@@ -82,8 +82,8 @@ PLANTED: Final = (
     Planted(
         "an intent that is not stored before the PUT",
         "intents.py",
-        "    return keystore.save(replace(stages.opened(ring, intent, observed.modified), proxy_id=observed.id))\n",
-        "    return replace(stages.opened(ring, intent, observed.modified), proxy_id=observed.id)\n",
+        "    return keystore.save(replace(stages.opened(ring, intent, virtual_proxy.modified), proxy_id=virtual_proxy.id))\n",
+        "    return replace(stages.opened(ring, intent, virtual_proxy.modified), proxy_id=virtual_proxy.id)\n",
         "tests/reliability/test_disk.py::test_a_full_state_directory_does_not_keep_a_crashed_rotation_from_its_undo",
     ),
     Planted(
