@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from waiting import eventually
 
 
 ROTATOR = (sys.executable, "-m", "rotator")
@@ -104,6 +105,27 @@ class Sandbox:
 
     def forget_requests(self) -> None:
         self.control("DELETE", "/requests")
+
+    def holds_back(self) -> int:
+        """How many requests the fault `slow` is holding back."""
+        return int(self.control("GET", "/held"))
+
+    def wait_held(self, process: "subprocess.Popen[Any]", beyond: int = 0) -> None:
+        """Wait until more than `beyond` requests are held back. Raises AssertionError where `process` ends before."""
+        assert self.held_or_ended(process, beyond), f"no request was held back: {process!r}"
+
+    def held_or_ended(self, process: "subprocess.Popen[Any]", beyond: int = 0) -> bool:
+        """Wait until more than `beyond` requests are held back, which is true, or `process` has ended, which is false."""
+        held = False
+
+        def decided() -> bool:
+            nonlocal held
+            ended = process.poll() is not None
+            held = self.holds_back() > beyond
+            return held or ended
+
+        eventually("a request is held back", decided)
+        return held
 
 
 @pytest.fixture

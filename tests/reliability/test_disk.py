@@ -241,8 +241,7 @@ def crash_in_the_test(disk: Disk) -> None:
     process = subprocess.Popen(
         (*disk.command, "rotate", "--now"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    while not disk.sandbox.control("GET", "/held"):
-        assert process.poll() is None
+    disk.sandbox.wait_held(process)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     assert puts(disk.sandbox) > 0

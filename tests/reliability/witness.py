@@ -26,11 +26,8 @@ def held(sandbox: Sandbox, request: str, then: Callable[[int], object], command:
     """
     sandbox.fault(f"slow=1.5@{request}")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None:
-        if sandbox.control("GET", "/held"):
-            then(process.pid)
-            break
-        time.sleep(0.01)
+    if sandbox.held_or_ended(process):
+        then(process.pid)
     out, err = process.communicate(timeout=120)
     return Ended(process.returncode, out, err)
 

@@ -455,8 +455,7 @@ def test_two_hosts_cannot_both_win_and_the_loser_leaves_nothing_behind(portal: S
     with subprocess.Popen(
         (*ROTATOR, "--config", str(other), "rotate", "--now", "--json"), stdout=subprocess.PIPE, text=True
     ) as loser:
-        while not portal.control("GET", "/held"):
-            assert loser.poll() is None
+        portal.wait_held(loser)
         won = portal.rotator("rotate", "--now", "--json").result
         told, _ = loser.communicate(timeout=60)
     result = json.loads(told)["results"][0]
@@ -561,8 +560,7 @@ def test_a_lock_that_is_held_names_its_owner_and_since_when(portal: Sandbox) -> 
     with subprocess.Popen(
         (*ROTATOR, "--config", str(portal.config), "rotate", "--now"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as owner:
-        while not portal.control("GET", "/held"):
-            assert owner.poll() is None
+        portal.wait_held(owner)
         held = portal.rotator("rotate", "--now", "--json")
         assert owner.wait(60) == 0
     assert (held.status, held.result["reason"]) == (3, "LockHeld")
