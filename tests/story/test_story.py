@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sandbox_process import ROTATOR, Sandbox
 from secret_service import SecretServiceDaemon
+from witness import paste
 
 from rotator.keys import PrivateKey
 
@@ -291,30 +292,12 @@ def test_an_older_release_without_csrftoken(folder: Path) -> None:
 
 
 def test_undocumented_fields_survive(portal: Sandbox) -> None:
-    trust = ssl.create_default_context(cafile=str(portal.folder / "root.pem"))
-    trust.load_cert_chain(portal.folder / "client.pem", portal.folder / "client_key.pem")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
-
-    def qrs(method: str, path: str, body: object = None) -> object:
-        headers = {"X-Qlik-Xrfkey": "0123456789abcdef", "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
-        request = urllib.request.Request(
-            f"{portal.ready['qrs']}{path}?xrfkey=0123456789abcdef",
-            method=method,
-            headers=headers,
-            data=json.dumps(body).encode() if body else None,
-        )
-        with opener.open(request) as answer:
-            return json.load(answer)
-
-    listed = qrs("GET", "/qrs/virtualproxyconfig/full")
-    assert isinstance(listed, list)
-    entity = next(item for item in listed if item["prefix"] == "portal")
+    entity = portal.virtual_proxy()
     entity["sessionLabels"] = ["by somebody else"]
     entity["websocketCrossOriginWhiteList"] = ["foreign.example.com"]
-    qrs("PUT", f"/qrs/virtualproxyconfig/{entity['id']}", entity)
+    portal.qrs("PUT", f"/qrs/virtualproxyconfig/{entity['id']}", entity)
     assert portal.rotator("rotate", "--now").status == 0
-    after = qrs("GET", f"/qrs/virtualproxyconfig/{entity['id']}")
-    assert isinstance(after, dict)
+    after = portal.virtual_proxy()
     changed = {field for field in after if after[field] != entity[field]} - {"jwtAttributeMap"}
     assert changed == {"jwtPublicKeyCertificate", "modifiedDate"}
 
@@ -389,35 +372,17 @@ def test_a_creation_that_is_disturbed_is_finished_by_the_same_run_or_the_next(sa
     assert len(sandbox.rotator("keys", "list", "--json").result["keys"]) == 1
 
 
-def foreign_certificate(sandbox: Sandbox) -> str:
-    """Somebody pastes a certificate of their own in the QMC. Returns its private key."""
-    key = PrivateKey.generate(2048)
-    trust = ssl.create_default_context(cafile=str(sandbox.folder / "root.pem"))
-    trust.load_cert_chain(sandbox.folder / "client.pem", sandbox.folder / "client_key.pem")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
-    headers = {"X-Qlik-Xrfkey": "0" * 16, "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
-    url = f"{sandbox.ready['qrs']}/qrs/virtualproxyconfig"
-    with opener.open(urllib.request.Request(f"{url}/full?xrfkey={'0' * 16}", headers=headers)) as answer:
-        entity = next(item for item in json.load(answer) if item["prefix"] == "portal")
-    entity["jwtPublicKeyCertificate"] = key.certificate("theirs", 100, datetime.now(UTC))
-    data = json.dumps(entity).encode()
-    put = urllib.request.Request(f"{url}/{entity['id']}?xrfkey={'0' * 16}", headers=headers, data=data, method="PUT")
-    with opener.open(put) as answer:
-        assert answer.status == 200
-    return key.to_pem().decode()
-
-
 @pytest.mark.parametrize("way_out", ["adopt", "replace"])
 def test_a_rotation_that_somebody_overtook_has_a_way_out(portal: Sandbox, way_out: str) -> None:
     portal.fault("reset@qrs:PUT#*")
     assert portal.rotator("rotate", "--now").status == 1
     assert portal.rotator("adopt", "portal", "--replace-key", "--fingerprint", "0" * 12).status == 1  # not finished
     portal.control("DELETE", "/faults")
-    theirs = foreign_certificate(portal)
+    theirs = paste(portal)
     assert portal.rotator("rotate", "--now").status == 4
-    shown = PrivateKey.from_file_bytes(theirs.encode()).fingerprint[:12]
+    shown = PrivateKey.from_file_bytes(theirs).fingerprint[:12]
     if way_out == "adopt":
-        ended = portal.rotator("adopt", "portal", "--key", "-", stdin=theirs)
+        ended = portal.rotator("adopt", "portal", "--key", "-", stdin=theirs.decode())
     else:
         ended = portal.rotator("adopt", "portal", "--replace-key", "--fingerprint", shown)
     assert ended.status == 0, ended.err
