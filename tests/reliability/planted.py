@@ -56,7 +56,7 @@ PLANTED: Final = (
         "rotation.py",
         "    tested = steps.test(scene, change, virtual_proxy, proxies)\n    if not verification.all_passed(tested):\n",
         "    tested = steps.test(scene, change, virtual_proxy, proxies)\n    if False:\n",
-        "tests/story/test_story.py::test_a_proxy_that_never_applies_the_change_is_undone",
+        "tests/story/test_disturbed.py::test_a_proxy_that_never_applies_the_change_is_undone",
     ),
     Planted(
         "a lock that is not taken",
