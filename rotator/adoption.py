@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator import rotation, steps, verification
+from rotator import intents, rotation, steps, verification
 from rotator.errors import KeyMaterialError, Refused, UsageError, VerificationFailed
 from rotator.keys import PrivateKey
 from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
@@ -43,13 +43,13 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
             f"rotator create-proxy {name} --plan",
         ).with_checks(checks)
     current = ring.at(Stage.CURRENT)
-    if current is not None and current.fingerprint == shown:
+    if current is not None and current.fingerprint == shown and intents.held(scene, current):
         ring = remember(scene, ring, observed.virtual_proxy)
         return scene.result(ring, Outcome.UNCHANGED, "AlreadyCurrent", "this key is current already", checks)
     keystore, text = scene.world.keystore, observed.virtual_proxy.certificate
     kept = keystore.add_certificate(text)
     known = ring.known(shown)
-    if known is not None:
+    if known is not None and intents.held(scene, known):
         version = replace(known, stage=Stage.CURRENT, since=scene.world.clock.now(), certificate=kept)
     else:
         version = steps.described(key, text, Stage.CURRENT, scene)

@@ -128,7 +128,10 @@ def set_aside(path: Path) -> Path:
 
 
 def remove(root: Path, place: str, *, edited: bool) -> Found:
-    """Take a file away if nobody edited it, or with `edited` all the same. Says what was there. Raises Refused."""
+    """Take a file away if nobody edited it, or with `edited` all the same. Raises Refused.
+
+    EDITED says that it was left, NOTHING that there was none, SAME that it is gone.
+    """
     path = root / place
     there = _read(path)
     if there is None:

@@ -22,8 +22,11 @@ def soaking(config: pytest.Config) -> bool:
 
 
 def drawn(config: pytest.Config, name: str) -> random.Random:
-    """The randomness of one test: the same again under the same seed, whatever ran before it."""
-    return random.Random(f"{config.getoption('randomly_seed')}:{name}")
+    """The randomness of one test: the same again under the same seed, whatever ran before it.
+
+    Always the same where pytest-randomly is switched off, as mutation testing does.
+    """
+    return random.Random(f"{config.getoption('randomly_seed', 0)}:{name}")
 
 
 def sample(config: pytest.Config, name: str, cases: Sequence[T], count: int) -> list[T]:

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -103,7 +104,7 @@ def options(
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(ExitStatus.USAGE)
-    context.obj = Session(command=context.invoked_subcommand or "", config_path=config, verbose=verbose)
+    context.obj = Session(context.invoked_subcommand or "", config, verbose, at_end=context.call_on_close)
     if config_from_stdin:
         context.obj.config_text = sys.stdin.buffer.read().decode()
     _started.append(context.obj)
@@ -154,7 +155,7 @@ def _usage(error: Exception) -> UsageError | None:
 
 def _bug(error: Exception, arguments: Sequence[str]) -> PersonNeeded:
     """What should not happen. The traceback is told on request; it holds no values, as those may be secret."""
-    if {"-v", "--verbose"} & set(arguments):
+    if _started[-1].verbose if _started else {"-v", "--verbose"} & set(arguments):
         import traceback
 
         for frame in traceback.extract_tb(error.__traceback__):
@@ -178,6 +179,9 @@ def _status(arguments: Sequence[str], status: int) -> int:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    """The command among the arguments, also where they could not be parsed."""
+    """The command that was started; else the one among the arguments, which could not be parsed."""
+    if _started:
+        return _started[-1].command
     names = {command.name for command in app.registered_commands} | {"keys"}
-    return next((argument for argument in arguments if argument in names), "")
+    of_options = {after for before, after in pairwise(arguments) if before == "--config"}
+    return next((argument for argument in arguments if argument in names - of_options), "")

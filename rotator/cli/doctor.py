@@ -62,8 +62,14 @@ def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> "Iterator[Findi
         if found[0].health is not Health.FAILED:
             usable.add(name)
     for spec in specs:
-        if spec.site in usable:
-            yield from diagnosis.virtual_proxy(wiring.scene(spec))
+        if spec.site not in usable:
+            continue
+        try:
+            scene = wiring.scene(spec)
+        except RotatorError as error:
+            yield Finding("keyring", spec.name, Health.FAILED, error.message, error.hint)
+        else:
+            yield from diagnosis.virtual_proxy(scene)
 
 
 def _result(finding: "Finding") -> Result:

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """What the options before the command said, and the command's name. `config_text` stands for what is in the file."""
+    """What the options before the command said, and the command's name.
+
+    `config_text` stands for what is in the file. `at_end` takes what has to be done when the command has ended.
+    """
 
     command: str
     config_path: Path | None = None
     verbose: bool = False
     config_text: str | None = field(default=None, repr=False)
+    at_end: Callable[[Callable[[], None]], object] = field(default=lambda _: None, repr=False)
     _config: "Config | None" = field(default=None, repr=False)
 
     @property

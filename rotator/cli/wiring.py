@@ -1,6 +1,5 @@
 """The adapters put together: the only file that knows every one of them."""
 
-import atexit
 import os
 import sys
 import threading
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
     from rotator.keystore.key_items import KeyItems
 
 ACCESS_TOKEN_TTL = timedelta(minutes=5)
+AtEnd = Callable[[Callable[[], None]], object]
+"""Takes what has to be done when the command has ended."""
 
 
 class SystemClock:
@@ -89,7 +90,7 @@ class KeyMaker:
 class SiteAccess:
     """The adapters of one site, each with one connection pool for the whole run."""
 
-    def __init__(self, site: Site, keyring: Keyring, specs: Sequence[ProxySpec]) -> None:
+    def __init__(self, site: Site, keyring: Keyring, specs: Sequence[ProxySpec], at_end: AtEnd) -> None:
         self._site = site
         self._keyring = keyring
         self._specs = specs
@@ -99,7 +100,7 @@ class SiteAccess:
             self._door: CertificateDoor | JwtDoor = self._direct(routes.to_qrs(site))
         else:
             self._door = self._through_proxy(site)
-            atexit.register(self._door.close)
+            at_end(self._door.close)
         self.repository = Qrs(self._door)
         self.logins = ProxyLogins(site)
         direct = site.auth is Auth.CERTIFICATE
@@ -250,17 +251,21 @@ class Wiring:
                     return verb(self.scene(spec))
                 return ending.took(verb(self._recorded(spec, journal, recovering=recovering)))
 
-    def login_url(self, spec: ProxySpec) -> str:
-        """Where tokens for a virtual proxy are taken: on the central proxy. Raises ServerError."""
+    def login_url(self, spec: ProxySpec) -> str | None:
+        """Where tokens for a virtual proxy are taken: on the central proxy, or else the first host that it allows.
+
+        None where neither is known. Raises ServerError.
+        """
         proxies = self.access(self._session.config.sites[spec.site]).repository.proxies()
         route = routes.to_proxy(self._session.config.sites[spec.site], proxies[0]) if proxies else None
-        host = route.host if route else spec.host_allow_list[0] if spec.host_allow_list else spec.site
-        return f"https://{host}/{spec.prefix}/"
+        host = route.host if route else next(iter(spec.host_allow_list), None)
+        return None if host is None else f"https://{host}/{spec.prefix}/"
 
     def access(self, site: Site) -> SiteAccess:
         """The adapters of a site, made at first use. Raises KeyMaterialError, SecretUnavailable, TlsError."""
         if site.name not in self._sites:
-            self._sites[site.name] = SiteAccess(site, self.keyring, tuple(self._session.config.proxies.values()))
+            specs = tuple(self._session.config.proxies.values())
+            self._sites[site.name] = SiteAccess(site, self.keyring, specs, self._session.at_end)
         return self._sites[site.name]
 
     def _ask(self, cuts: Sequence[Cut]) -> bool:

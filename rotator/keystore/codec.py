@@ -1,6 +1,7 @@
-"""A ring as one line of JSON, and back, strictly: what is not exactly a ring is refused."""
+"""A ring as one line of JSON, and back, strictly: what has not the form of a ring is refused."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -12,6 +13,7 @@ from rotator.model import Baseline, Delivery, Digest, Fingerprint, Intent, Inten
 T = TypeVar("T")
 VERSION: Final = 2
 _WITH_RETRY: Final = 2
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
 def encode(ring: Ring) -> str:
@@ -78,7 +80,7 @@ def decode(text: str, item: str) -> Ring:
                 hint="upgrade rotator on this machine",
             )
         return Ring(
-            generation=_typed(document, "generation", int),
+            generation=_counted(document, "generation"),
             proxy_id=_optional(document, "proxy_id", str),
             keys=tuple(_key(key) for key in _typed(document, "keys", list)),
             intent=_present(document["intent"], _intent),
@@ -96,13 +98,13 @@ def decode(text: str, item: str) -> Ring:
 def _key(document: Mapping[str, Any]) -> KeyVersion:
     return KeyVersion(
         item=_typed(document, "item", str),
-        fingerprint=Fingerprint(_typed(document, "fingerprint", str)),
+        fingerprint=Fingerprint(_hashed(document, "fingerprint")),
         kid=_typed(document, "kid", str),
-        bits=_typed(document, "bits", int),
+        bits=_counted(document, "bits"),
         stage=Stage(document["stage"]),
         created=_time(document["created"]),
         since=_time(document["since"]),
-        certificate=Digest(_typed(document, "certificate", str)),
+        certificate=Digest(_hashed(document, "certificate")),
         not_after=_time(document["not_after"]),
         sent=_typed(document, "sent", bool),
         sent_over=_optional(document, "sent_over", str) if "sent_over" in document else None,
@@ -110,14 +112,15 @@ def _key(document: Mapping[str, Any]) -> KeyVersion:
 
 
 def _intent(document: Mapping[str, Any]) -> Intent:
-    before, certificate = _optional(document, "before", str), _optional(document, "before_certificate", str)
     return Intent(
         id=_typed(document, "id", str),
         kind=IntentKind(document["kind"]),
         started=_time(document["started"]),
-        before=None if before is None else Fingerprint(before),
-        before_certificate=None if certificate is None else Digest(certificate),
-        after=Fingerprint(_typed(document, "after", str)),
+        before=None if document["before"] is None else Fingerprint(_hashed(document, "before")),
+        before_certificate=None
+        if document["before_certificate"] is None
+        else Digest(_hashed(document, "before_certificate")),
+        after=Fingerprint(_hashed(document, "after")),
         undoing=_typed(document, "undoing", bool),
     )
 
@@ -125,9 +128,9 @@ def _intent(document: Mapping[str, Any]) -> Intent:
 def _delivery(document: Mapping[str, Any]) -> Delivery:
     return Delivery(
         id=_typed(document, "id", str),
-        fingerprint=Fingerprint(_typed(document, "fingerprint", str)),
+        fingerprint=Fingerprint(_hashed(document, "fingerprint")),
         since=_time(document["since"]),
-        attempts=_typed(document, "attempts", int),
+        attempts=_counted(document, "attempts"),
     )
 
 
@@ -140,7 +143,7 @@ def _baseline(document: Mapping[str, Any]) -> Baseline:
 
 
 def _retry(document: Mapping[str, Any]) -> Retry:
-    return Retry(attempts=_typed(document, "attempts", int), at=_time(document["at"]))
+    return Retry(attempts=_counted(document, "attempts"), at=_time(document["at"]))
 
 
 def _present(document: Mapping[str, Any] | None, build: Callable[[Mapping[str, Any]], T]) -> T | None:
@@ -151,6 +154,20 @@ def _typed(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
     value = document[name]
     if type(value) is not kind:
         raise TypeError(name)
+    return value
+
+
+def _counted(document: Mapping[str, Any], name: str) -> int:
+    count = _typed(document, name, int)
+    if count < 0:
+        raise ValueError(name)
+    return count
+
+
+def _hashed(document: Mapping[str, Any], name: str) -> str:
+    value = _typed(document, name, str)
+    if not _SHA256.fullmatch(value):
+        raise ValueError(name)
     return value
 
 

@@ -52,7 +52,10 @@ class KeyItems:
         """Store a private key, and prove by a signature that what is read back is that key."""
         name = self._key_name(version)
         if self._store.get(name) is not None:
-            raise KeyStoreCorrupt(f"the item {name} is there already; keys are never overwritten")
+            raise KeyStoreCorrupt(
+                f"the item {name} is there already; keys are never overwritten",
+                hint="look at what is there, rotator keys list, and run it again",
+            )
         self._write(name, key.to_item())
         self.reopened().prove(version)
 

@@ -1,18 +1,20 @@
 """The two doors to QRS: its own port with a client certificate, and a virtual proxy with a JWT."""
 
 import json
+import logging
 import secrets
 import string
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from rotator.errors import AuthenticationFailed, NotFound, PermissionDenied
+from rotator.errors import AuthenticationFailed, NotFound, PermissionDenied, ServerError
 from rotator.model import User
 from rotator.qlik.failures import check
 from rotator.qlik.transport import LARGEST_LIST, Answer, Transport
 
 
+log = logging.getLogger(__name__)
 XRF_HEADER: Final = "X-Qlik-Xrfkey"
 CSRF_HEADER: Final = "qlik-csrf-token"
 _ALPHABET: Final = string.ascii_letters + string.digits
@@ -79,9 +81,14 @@ class JwtDoor:
         return answer
 
     def close(self) -> None:
-        """Log the session out, as a user has five at most."""
-        if self._cookies:
+        """Log the session out, as a user has five at most. Where that fails it ends when it has been idle long enough."""
+        if not self._cookies:
+            return
+        try:
             self.transport.exchange("DELETE", f"{self._prefix}/qps/user", headers=self._headers())
+        except ServerError as error:
+            log.info("the session was not logged out: %s", error.message)
+        finally:
             self._cookies = {}
 
     def _open(self) -> None:

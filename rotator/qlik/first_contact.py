@@ -40,10 +40,10 @@ def greet(route: Route) -> None:
 
 
 def is_named(route: Route) -> bool:
-    """Whether the server's certificate is for the route's name. Its chain must lead to the root all the same.
+    """Whether the server's certificate is for the route's name.
 
-    The handshake verifies both, as everywhere: OpenSSL builds the chain before it compares names. Raises TlsError for any
-    other fault of the certificate, and ServerUnreachable.
+    A no says nothing else of it: OpenSSL compares names before dates and signatures, which `greet` and everything after
+    it sees under the right name. Raises TlsError for any other fault of the certificate, and ServerUnreachable.
     """
     try:
         _shake_hands(route)

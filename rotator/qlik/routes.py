@@ -24,8 +24,7 @@ class Route:
     @property
     def base(self) -> str:
         """The URL that connects to the address."""
-        address = f"[{self.address}]" if ":" in self.address else self.address
-        return f"https://{address}:{self.port}"
+        return f"https://{bracketed(self.address)}:{self.port}"
 
 
 def to_qrs(site: Site) -> Route:
@@ -81,7 +80,12 @@ def _route(host: str, port: int, name: str, ca: str) -> Route:
 
 def with_port(host: str, port: int) -> str:
     """A Host header: the port only where it is not the scheme's own (RFC 9110, 7.2)."""
-    return host if port == HTTPS else f"{host}:{port}"
+    return bracketed(host) if port == HTTPS else f"{bracketed(host)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """A host as URLs and Host headers have it: IPv6 addresses in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def loopback(host: str) -> str:

@@ -19,8 +19,6 @@ from rotator.state import database
 
 GIVE_UP: Final = timedelta(days=7)
 """How long a notice is tried."""
-MOST_ATTEMPTS: Final = 100
-"""How often: the delays below come to 45 in seven days."""
 LARGEST: Final = 200
 """Notices that wait; beyond it the oldest are given up."""
 FIRST_DELAY: Final = timedelta(minutes=5)
@@ -42,7 +40,7 @@ class Waiting:
 
     def worn_out(self, now: datetime) -> bool:
         """Whether it is tried no more."""
-        return now - self.notice.at > GIVE_UP or self.attempts >= MOST_ATTEMPTS
+        return now - self.notice.at > GIVE_UP
 
 
 class Outbox:

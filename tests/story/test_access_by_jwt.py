@@ -111,3 +111,13 @@ def test_the_proxy_that_leads_to_qrs_restarts_in_the_middle(access: tuple[Sandbo
         assert ended.status == 0, ended.err
         sandbox.control("GET", "/idle")
         assert sandbox.rotator("verify", "portal", config=through).status == 0
+
+
+def test_a_session_that_cannot_be_logged_out_is_no_failure(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    grant(sandbox)
+    sandbox.forget_requests()
+    sandbox.fault("reset@proxy:DELETE#*")
+    ended = sandbox.rotator("status", "portal", config=through)
+    assert (ended.status, ended.err) == (0, "")
+    assert [entry["path"] for entry in sandbox.requests("proxy", "DELETE")] == ["/rotator/qps/user"]

@@ -49,6 +49,7 @@ def test_due_imports_nothing_heavy(portal: Sandbox) -> None:
         (("token",), 2),
         (("due", "--bogus"), 255),
         (("status",), 78),
+        (("--config", "due", "rotate"), 78),
         (("due",), 255),
         (("rotate", "--now"), 78),
     ],

@@ -214,6 +214,24 @@ def test_an_empty_keyring_and_somebody_who_has_the_key(story: Story, world: Worl
     assert story.run("rotate --now").exit == 0
 
 
+@pytest.mark.parametrize("what", ["gone", "another one"])
+def test_one_key_lost_alone_is_taken_back_from_somebody_who_has_it(story: Story, world: World, what: str) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    items = dict(world.one.keyring.items)
+    first, second = (name for name in items if "/key/" in name)
+    if what == "gone":
+        del items[second]
+    else:
+        items[second] = items[first]
+    world.lose_keyring(world.one, items)
+    world.timeline.elapse(3600)
+    assert story.run("verify").exit == 4
+    assert story.run("adopt", verb=adopting(world.made[1])).exit == 0
+    assert story.run("verify").exit == 0
+    assert story.run("rotate --now").exit == 0
+
+
 def test_rollback_there_and_back(story: Story) -> None:
     story.run("create-proxy")
     assert story.run("rollback").exit == 1

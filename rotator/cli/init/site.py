@@ -62,7 +62,7 @@ def ask(interview: Interview, folder: Path, *, own: bool) -> Access:
             access, password, stored = _certificate(interview, site, folder, own=own)
             return _let_in(interview, replace(site, certificate=access), password, stored=stored)
         except RotatorError as error:
-            interview.failed(error, "--cert", "--key", "--pfx", "--password-from", "--user")
+            interview.failed(error, "--cert", "--key", "--pfx", "--password", "--password-from", "--user")
 
 
 def _url(answer: str) -> str:
