@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 import pytest
 from sampling import sample
 from sandbox_process import ROTATOR, Ended, Sandbox
-from secret_service import SecretServiceDaemon
 from terminal import conversation
 
 from rotator.config import load
@@ -165,7 +165,8 @@ def test_a_name_that_nothing_suggests_is_asked_for(site: Sandbox) -> None:
     assert left(site) == []
 
 
-def test_passwords_are_kept_where_they_are_told_to_be(site: Sandbox, secret_service: SecretServiceDaemon) -> None:
+@pytest.mark.usefixtures("secret_service")
+def test_passwords_are_kept_where_they_are_told_to_be(site: Sandbox) -> None:
     password = (site.folder / "client.pfx.password").read_text().strip()
     pfx = {"cert": None, "key": None, "pfx": str(site.folder / "client.pfx")}
     place = target(site).parent
@@ -186,10 +187,7 @@ def test_passwords_are_kept_where_they_are_told_to_be(site: Sandbox, secret_serv
         assert (password.encode() in everything) is made
         assert site.rotator("verify", config=target(site)).status == 1  # QRS lets us in; there is no virtual proxy yet
         assert "NotFound" not in site.rotator("doctor", config=target(site)).err
-        import shutil
-
         shutil.rmtree(place)
-    del secret_service
 
 
 def test_a_password_that_does_not_open_the_file(site: Sandbox) -> None:
