@@ -147,6 +147,9 @@ class Watched:
             eventually("what is waited for was seen", lambda: process.poll() is not None or until())
             out, err = process.communicate(timeout=120)
         finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
             stop.set()
             watcher.join()
         return {"stdout": out, "stderr": err, **self.so_far()}
