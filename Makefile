@@ -26,13 +26,18 @@ suite:
 
 # A sample of every fault, drawn anew each time; `make soak` runs all of them and writes docs/reliability.md.
 reliability: packages $(VENV)/ready
-	$(BIN)/python -m pytest -q -n 2 tests/reliability $(PYTEST)
+	$(BIN)/python -m pytest -q -n 4 tests/reliability $(PYTEST)
 
 soak: packages $(VENV)/ready
 	$(BIN)/python scripts/reliability
 
-# Under a real systemd as PID 1, in namespaces: needs root.
+# Under a real systemd as PID 1, in namespaces: needs root, and says so where it cannot run.
 systemd: packages $(VENV)/ready
+	@scripts/can-boot || exit 0; \
+	$(MAKE) --no-print-directory boxes
+
+.PHONY: boxes
+boxes:
 	@scripts/packages systemd-creds:systemd ip:iproute2 nsenter:util-linux userdel:passwd
 	@/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || scripts/packages ensurepip:python3-venv
 	$(BIN)/python -m pytest -q -n 2 tests/systemd $(PYTEST)

@@ -205,14 +205,15 @@ def inspect_certificate(text: str) -> CertificateInfo | None:
     try:
         certificate = x509.load_der_x509_certificate(base64.b64decode(body, validate=True))
         public = certificate.public_key()
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except (ValueError, UnsupportedAlgorithm):
         return None
     if not isinstance(public, rsa.RSAPublicKey):
         return None
     return CertificateInfo(
         fingerprint=_fingerprint(public),
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
+        not_before=begins,
+        not_after=ends,
         bits=public.key_size,
     )
 

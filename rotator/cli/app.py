@@ -78,7 +78,8 @@ for command, name, said in (
     (sandbox, "sandbox", "Run a stand-in for Qlik Sense."),
     (demo, "demo", "Tell the whole story in a minute."),
 ):
-    app.command(name, short_help=said, epilog=sandbox_help() if name == "sandbox" else None)(command)
+    # Its help is written by the sandbox, which no other command loads.
+    app.command(name, short_help=said, epilog=sandbox_help() if name == "sandbox" in sys.argv else None)(command)
 keys.command("master-key")(master_key)
 app.add_typer(keys, name="keys")
 

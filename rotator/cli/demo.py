@@ -64,7 +64,7 @@ def _sandbox(folder: Path) -> Iterator[dict[str, object]]:
     """A sandbox with two nodes on free ports, stopped at the end."""
     ports = ("--qrs-port", "0", "--qps-port", "0", "--proxy-port", "0")
     command = (*_SELF, "sandbox", "--dir", str(folder), *ports, "--nodes", "2")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
         try:
             assert process.stdout is not None  # noqa: S101 - it was asked for
             line = process.stdout.readline()
@@ -76,13 +76,19 @@ def _sandbox(folder: Path) -> Iterator[dict[str, object]]:
             process.wait(START_LIMIT)
 
 
-_SELF: Final = (sys.executable, "-m", "rotator")
+_SELF: Final = (sys.executable, "-P", "-m", "rotator")
+"""Never a module `rotator` of the working folder."""
+
+
+def _environment() -> dict[str, str]:
+    """Without the credentials of a unit: a demo needs none."""
+    return {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
 
 
 def _rotator(config: str, *arguments: str, quiet: bool = False) -> str:
     """Run rotator as a person would, showing command and output; a `quiet` one keeps its output back."""
     typer.echo(f"    $ rotator {' '.join(_quoted(argument) for argument in arguments)}")
-    environment = {**os.environ, "ROTATOR_CONFIG": config}
+    environment = {**_environment(), "ROTATOR_CONFIG": config}
     ended = subprocess.run(
         (*_SELF, *arguments), env=environment, stdout=subprocess.PIPE, text=True, check=False, stdin=subprocess.DEVNULL
     )

@@ -9,7 +9,7 @@ import typer
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
 from rotator.errors import ExitStatus, RotatorError
-from rotator.model import Outcome, ProxySpec, Result
+from rotator.model import Outcome, ProxySpec, Result, Site
 from rotator.report import text
 
 
@@ -57,6 +57,7 @@ def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> "Iterator[Findi
         except RotatorError as error:
             yield Finding("access", name, Health.FAILED, error.message, error.hint)
             continue
+        yield from _permissions(config.sites[name])
         found = list(diagnosis.site(name, access.repository, access.certificate_ends, datetime.now(UTC)))
         yield from found
         if found[0].health is not Health.FAILED:
@@ -70,6 +71,21 @@ def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> "Iterator[Findi
             yield Finding("keyring", spec.name, Health.FAILED, error.message, error.hint)
         else:
             yield from diagnosis.virtual_proxy(scene)
+
+
+def _permissions(site: Site) -> "Iterator[Finding]":
+    """The client certificate's private key opens the whole site: nobody but its owner and a group should read it."""
+    from rotator.diagnosis import Finding, Health
+    from rotator.ownership import Use, guard
+
+    access = site.certificate
+    path = access and (access.pfx or access.key)
+    if path:
+        fault = guard().fault(path, Use.CONFINED, administrator=True, follow=True)
+        if fault is None:
+            yield Finding("permissions", site.name, Health.OK, f"{path} is for its owner or a group alone")
+        else:
+            yield Finding("permissions", site.name, Health.WARNING, fault.message, fault.hint)
 
 
 def _result(finding: "Finding") -> Result:

@@ -4,12 +4,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from rotator.durable import sync_folder
 from rotator.errors import UsageError
 from rotator.ownership import guard
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a secret to a file that did not exist, for its owner alone from the first instant. Raises UsageError."""
+    """Write a secret to a file that did not exist, for its owner alone from the first instant, for good.
+
+    Nothing is left of it where it cannot be written whole. Raises UsageError.
+    """
     _write(path, data, lambda: guard().make_file(path))
 
 
@@ -22,9 +26,14 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
 def _write(path: Path, data: bytes, opened: Callable[[], int]) -> None:
     try:
         with os.fdopen(opened(), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                sync_folder(path.parent)
+            except OSError:
+                path.unlink()
+                raise
     except FileExistsError:
         raise UsageError(
             f"{path} is there already", hint="name a file that does not exist: nothing is overwritten"

@@ -24,7 +24,7 @@ def history(
     From the journal in the state directory. With -v every change of keyring and server too.
     """
     from rotator.cli.whole_keyring import KEYRING
-    from rotator.report import story
+    from rotator.report import story, text
     from rotator.state.journal import read
 
     session: Session = context.obj
@@ -44,5 +44,5 @@ def history(
         ]
         session.finish(results, as_json=True)
     told = [line for run in runs for line in story.lines(run, effects=session.verbose)]
-    typer.echo("\n".join(told) if told else "nothing was done yet")
+    typer.echo("\n".join(map(text.printable, told)) if told else "nothing was done yet")
     session.finish([], as_json=False)

@@ -49,11 +49,11 @@ class Session:
     def tell(self, line: str) -> None:
         """Progress: for a person at a terminal, or with -v."""
         if self.verbose or sys.stderr.isatty():
-            typer.echo(f"rotator: {line}", err=True)
+            typer.echo(text.printable(f"rotator: {line}"), err=True)
 
     def warn(self, line: str) -> None:
         """What nobody may miss though the command goes on: on standard error always, as the journal of systemd keeps it."""
-        typer.echo(f"rotator: warning: {line}", err=True)
+        typer.echo(text.printable(f"rotator: warning: {line}"), err=True)
 
     def specs(self, names: Sequence[str] | None, site: str | None) -> tuple[ProxySpec, ...]:
         """The virtual proxies that are named, of one site where `site` is given; all where none is named.
@@ -154,9 +154,18 @@ def failed(spec: ProxySpec, error: RotatorError) -> Result:
 
 
 def log_to_stderr() -> None:
-    """What the adapters log, on standard error; third-party libraries only when they warn."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="rotator: %(name)s: %(message)s")
-    logging.getLogger("rotator").setLevel(logging.DEBUG)
+    """What the adapters log, on standard error. Libraries log nowhere: their lines have URLs, which may be secret."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("rotator: %(name)s: %(message)s"))
+    logger = logging.getLogger("rotator")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return text.printable(super().format(record))
 
 
 def _known(what: str, name: str, known: Iterable[str]) -> str:

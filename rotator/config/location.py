@@ -5,8 +5,10 @@ prompt and the scheduled task of a service account must not look in different pl
 """
 
 import os
+import stat
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -65,18 +67,33 @@ def program_data(environ: Mapping[str, str]) -> Path:
 
 
 def _guarded(file: Path, environ: Mapping[str, str], platform: str) -> Path:
-    r"""The file. Raises ConfigError for one in `%ProgramData%\rotator` that others can change.
+    r"""The file. Raises ConfigError for one that everybody can change, or in `%ProgramData%\rotator` anybody else.
 
-    Every user may make folders in `%ProgramData%`, and would own them: a configuration planted there before rotator is
-    installed would have its hook run by the service account. /etc belongs to root.
+    It names the server, its root, whom tokens are signed for, and programs that are run. Every user may make folders in
+    `%ProgramData%`, and would own them: a configuration planted there before rotator is installed would have its hook run
+    by the service account. /etc belongs to root.
     """
+    if platform != "win32":
+        return _not_everybodys(file)
     folder = program_data(environ)
-    if platform != "win32" or folder not in file.absolute().parents:
+    if folder not in file.absolute().parents:
         return file
     for place in (folder, file):
         fault = guard().fault(place, Use.GUARDED)
         if fault is not None and place.exists():
             raise ConfigError(f"the configuration is not safe: {fault.message}", hint=fault.hint)
+    return file
+
+
+def _not_everybodys(file: Path) -> Path:
+    for place in (file.absolute().parent, file):
+        with suppress(OSError):  # that it is not there is told where it is read
+            mode = stat.S_IMODE(place.stat().st_mode)
+            if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+                raise ConfigError(
+                    f"the configuration is not safe: everybody can change {place} (mode {mode:04o})",
+                    hint=f"chmod o-w {place}",
+                )
     return file
 
 

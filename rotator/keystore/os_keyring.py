@@ -39,8 +39,16 @@ def construct(backend: KeyringBackend) -> "Backend":
         raise _unavailable(backend, type(error).__name__) from None
     if not viable or f"{found.__module__}.{found.__qualname__}" != ALLOWED[backend]:
         raise _unavailable(backend, "it does not work on this machine")
-    instance: Backend = found()
+    instance: Backend = _without_environment(found)()
+    if backend is KeyringBackend.WINDOWS:
+        # Else keys follow a roaming profile to other machines.
+        instance.persist = "local machine"  # type: ignore[attr-defined]
     return instance
+
+
+def _without_environment(found: "type[Backend]") -> "type[Backend]":
+    """The class without its way to let KEYRING_PROPERTY_* of the environment choose where keys are kept."""
+    return type(found.__name__, (found,), {"set_properties_from_env": lambda _: None})
 
 
 class OsKeyring:

@@ -32,7 +32,7 @@ _NONCE_BYTES: Final = 12
 
 def master_key(data: bytes, source: str) -> bytes:
     """The 32 bytes of a master key, raw or as base64 with or without line end. Raises KeyStoreError naming `source`."""
-    if len(data) == KEY_BYTES:
+    if len(data) == KEY_BYTES and not (data.isascii() and data.decode("ascii").isprintable()):  # a passphrase
         return data
     try:
         decoded = base64.b64decode(data.strip(), validate=True)

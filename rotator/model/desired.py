@@ -224,7 +224,7 @@ class Notify:
     """
 
     hooks: Path | None = None
-    webhook: str | SecretRef | None = None
+    webhook: str | SecretRef | None = field(default=None, repr=False)
     webhook_ca: str = SYSTEM_CA
     mail: tuple[str, ...] = ()
     mail_from: str | None = None

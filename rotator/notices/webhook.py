@@ -26,7 +26,7 @@ _HIDDEN: Final = "/…"
 class Webhook:
     """`given` is the URL or where it is kept, `ca` a file or "system"."""
 
-    given: str | SecretRef
+    given: str | SecretRef = field(repr=False)
     ca: str
     environ: Mapping[str, str] = field(repr=False)
     name: str = "webhook"

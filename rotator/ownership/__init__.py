@@ -15,6 +15,8 @@ class Use(StrEnum):
 
     PRIVATE = "private"
     """Read or change it."""
+    CONFINED = "confined"
+    """Read it, but for the group of the file, or change it. Windows has no such group: there as PRIVATE."""
     GUARDED = "guarded"
     """Change it."""
 

@@ -9,8 +9,12 @@ from rotator.ownership import Cause, Fault, Use
 from rotator.windows import access
 
 
-_RIGHTS: Final = {Use.PRIVATE: access.USE, Use.GUARDED: access.CHANGE}
-_VERB: Final = {Use.PRIVATE: "read or changed", Use.GUARDED: "changed"}
+_RIGHTS: Final = {Use.PRIVATE: access.USE, Use.CONFINED: access.USE, Use.GUARDED: access.CHANGE}
+_VERB: Final = {
+    Use.PRIVATE: "read or changed",
+    Use.CONFINED: "read or changed",
+    Use.GUARDED: "changed",
+}
 
 
 class Security(Protocol):

@@ -49,6 +49,10 @@ class Modes:
         mode = stat.S_IMODE(found.st_mode)
         if use is Use.PRIVATE and mode & 0o077:
             return Fault(Cause.SHARED, path, f"can be read by others (mode {mode:04o})", f"chmod go= {path}")
+        if use is Use.CONFINED and mode & 0o027:
+            return Fault(
+                Cause.SHARED, path, f"can be read or changed by others (mode {mode:04o})", f"chmod g-w,o= {path}"
+            )
         if use is Use.GUARDED and mode & 0o022:
             return Fault(Cause.SHARED, path, f"can be changed by others (mode {mode:04o})", f"chmod go-w {path}")
         return None

@@ -203,8 +203,12 @@ _NO_PREFIX = "a proxy answers so where the prefix is unknown or not linked to it
 
 
 def excerpt(text: str) -> str:
-    """What a body says, in one short line: no markup, nothing unprintable, nothing that looks like a token or key."""
+    """What a body says, in one short line: nothing unprintable, nothing that looks like a token or key.
+
+    No markup either, of pages or of chat services, which notices go to: neither links nor mentions.
+    """
     plain = " ".join(_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT])).split())
+    plain = plain.replace("@", "(at)").replace("](", "] (").replace("://", ": //")
     return "".join(character if character.isprintable() and character not in "<>" else "?" for character in plain)[
         :EXCERPT
     ]

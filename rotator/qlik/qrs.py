@@ -9,6 +9,7 @@ from rotator.errors import ServerError, UnexpectedAnswer
 from rotator.model import Json, Node, ProxyService, VirtualProxy
 from rotator.qlik import wire
 from rotator.qlik.doors import Door
+from rotator.qlik.failures import excerpt
 
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class Qrs:
 
     def build_version(self) -> str:
         """The version of the server, e.g. `30.4.0.0`."""
-        return str(wire.one(self._door.ask("GET", "/qrs/about")).get("buildVersion", "unknown"))
+        return excerpt(str(wire.one(self._door.ask("GET", "/qrs/about")).get("buildVersion", "unknown")))
 
     def clock_offset(self) -> float | None:
         """Seconds that the server's clock is ahead of ours."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -39,9 +39,9 @@ class Answer:
     method: str
     url: str
     status: int
-    headers: Mapping[str, str]
-    cookies: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    cookies: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
     @property
     def text(self) -> str:
@@ -63,6 +63,13 @@ class _Adapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002 - as above
         conn.cert_reqs = "CERT_REQUIRED"
+
+
+class _Session(requests.Session):
+    """Looks at no redirect: to know where one leads requests reads its whole body, of any size."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - as requests has it
+        return None
 
 
 _made = threading.local()
@@ -87,7 +94,7 @@ class Transport:
         self._session = self._connected()
 
     def _connected(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.headers.clear()

@@ -14,10 +14,15 @@ MARKS = {
 }
 
 
+def printable(text: str) -> str:
+    r"""A text that a terminal only shows: whatever else it would obey is told by its code, as `\x1b`."""
+    return "".join(item if item.isprintable() else item.encode("unicode_escape").decode("ascii") for item in text)
+
+
 def line(result: Result) -> str:
     """One line of what a command came to."""
     said = f": {result.message}" if result.message else ""
-    return f"{result.name}: {result.outcome.value}{said}"
+    return printable(f"{result.name}: {result.outcome.value}{said}")
 
 
 def checks(result: Result) -> str:
@@ -33,7 +38,7 @@ def with_checks(result: Result) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, no colour."""
-    lines = [[str(cell) for cell in row] for row in (head, *rows)]
+    lines = [[printable(str(cell)) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[index]) for row in lines) for index in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines
@@ -44,7 +49,7 @@ def plan(result: Result) -> str:
     """The rows of a plan: `field: from -> to`."""
     rows = result.extra.get("plan")
     return "\n".join(
-        f"  {row['field']}: {_value(row['from'])} -> {_value(row['to'])}"
+        printable(f"  {row['field']}: {_value(row['from'])} -> {_value(row['to'])}")
         for row in (rows if isinstance(rows, list) else [])
         if isinstance(row, dict)
     )
@@ -69,4 +74,4 @@ def problems(error: RotatorError) -> list[str]:
         lines = [f"rotator: error: {problem}" for problem in error.problems]
     else:
         lines = [f"rotator: error: {error.message}"]
-    return [*lines, f"rotator: hint: {error.hint}"] if error.hint else lines
+    return [printable(item) for item in (*lines, *([f"rotator: hint: {error.hint}"] if error.hint else []))]

@@ -374,6 +374,19 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     assert find(None, {"XDG_CONFIG_HOME": str(tmp_path)}) == user
 
 
+@pytest.mark.parametrize("what", ["rotator", "rotator/rotator.toml"])
+def test_a_configuration_that_everybody_can_change_is_refused(tmp_path: Path, what: str) -> None:
+    file = tmp_path / "rotator" / "rotator.toml"
+    file.parent.mkdir()
+    file.touch()
+    (tmp_path / what).chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody can change") as caught:
+        find(file, {})
+    assert caught.value.hint == f"chmod o-w {tmp_path / what}"
+    (tmp_path / what).chmod(0o1777 if what == "rotator" else 0o664)
+    assert find(file, {}) == file
+
+
 def test_the_state_directory_is_systemds_when_nothing_is_said(tmp_path: Path) -> None:
     file = tmp_path / "rotator.toml"
     file.write_text(GOOD.replace('path = "state"', ""))

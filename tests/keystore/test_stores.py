@@ -17,7 +17,7 @@ from keyring.testing.backend import BackendBasicTests
 from secret_service import SecretServiceDaemon
 
 from rotator.errors import InstallationMismatch, KeyStoreCorrupt, KeyStoreError, KeyStoreUnavailable
-from rotator.keystore.os_keyring import OsKeyring
+from rotator.keystore.os_keyring import OsKeyring, construct
 from rotator.keystore.sealed_file import SealedFiles, master_key
 from rotator.keystore.sealed_file_backend import SealedFileKeyring
 from rotator.keystore.split import Split
@@ -163,6 +163,13 @@ class TestSecretService(Contract):
             OsKeyring(KeyringBackend.SECRET_SERVICE, limit=5).get("item")
         assert caught.value.hint
 
+    def test_the_environment_does_not_choose_where_keys_are_kept(
+        self, secret_service: SecretServiceDaemon, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("KEYRING_PROPERTY_PREFERRED_COLLECTION", "/org/freedesktop/secrets/collection/session")
+        monkeypatch.setenv("KEYRING_PROPERTY_SCHEME", "KeePassXC")
+        assert vars(construct(KeyringBackend.SECRET_SERVICE)) == {}
+
     def test_without_a_bus_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
         with pytest.raises(KeyStoreUnavailable, match="secret-service"):
@@ -259,7 +266,9 @@ def test_a_master_key_is_raw_or_base64(data: bytes) -> None:
     assert master_key(data, "file:x") == KEY
 
 
-@pytest.mark.parametrize("data", [b"", b"short", KEY + b"\n", base64.b64encode(b"short")])
+@pytest.mark.parametrize(
+    "data", [b"", b"short", KEY + b"\n", base64.b64encode(b"short"), b"correct horse battery staple 32!"]
+)
 def test_anything_else_is_no_master_key(data: bytes) -> None:
     with pytest.raises(KeyStoreError, match="file:x"):
         master_key(data, "file:x")

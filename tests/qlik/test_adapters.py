@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import re
 import socket
 import ssl
 import time
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -26,7 +28,8 @@ from rotator.errors import (
     TlsError,
     UnexpectedAnswer,
 )
-from rotator.model import Auth, ProbeRoute, ProxyService, Site, User, Verdict
+from rotator.keys import PrivateKey, inspect_certificate
+from rotator.model import Auth, Json, Outcome, ProbeRoute, ProxyService, Result, Site, User, Verdict
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor
 from rotator.qlik.failures import excerpt
@@ -34,6 +37,7 @@ from rotator.qlik.login import judged
 from rotator.qlik.qrs import Qrs, quoted
 from rotator.qlik.routes import Route
 from rotator.qlik.transport import Answer, Transport
+from rotator.report import text
 
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
@@ -71,6 +75,8 @@ BAD = [
     (answering(200, b"[" * 100_000), UnexpectedAnswer),
     (answering(200, b"{}", Content_Length="4000", Connection="close"), UnexpectedAnswer),
     (answering(200, gzip.compress(b" " * 40_000_000), Content_Encoding="gzip"), UnexpectedAnswer),
+    # requests would read all of it, to know where it leads.
+    (answering(302, gzip.compress(b" " * 40_000_000), Location="/", Content_Encoding="gzip"), UnexpectedAnswer),
     (answering(200, b"not gzip", Content_Encoding="gzip"), UnexpectedAnswer),
     (answering(200, b"{}", content_length="7"), UnexpectedAnswer),
 ]
@@ -165,6 +171,7 @@ def test_a_port_that_refuses_and_one_that_speaks_no_tls(tmp_path: Path) -> None:
 def test_what_is_said_of_an_answer_holds_no_secret() -> None:
     said = excerpt(f"<p>token {TOKEN} and\x1b[31m -----BEGIN PRIVATE KEY-----\nMIIE")
     assert said == "token … and?[31m …"
+    assert excerpt("@everyone [QMC](https://evil.example)") == "(at)everyone [QMC] (https: //evil.example)"
 
 
 @given(st.binary(max_size=400), st.sampled_from([200, 201, 204, 400, 401, 403, 404, 409, 500]))
@@ -268,5 +275,31 @@ def test_where_connections_go() -> None:
     assert routes.to_proxy(site(rim_example=forwarded), RIM) == Route(
         "10.0.0.5", 8443, "portal.example.com", "portal.example.com", "system"
     )
+    assert routes.to_url("https://[::1]:4242", None, "x") == Route("::1", 4242, "::1", "[::1]:4242", "x")
     assert routes.loopback("rim1.localhost") == "127.0.0.1"
     assert routes.loopback("localhost.example.com") == "localhost.example.com"
+
+
+def test_a_certificate_of_the_year_0_is_none_that_can_be_read() -> None:
+    made = PrivateKey.generate(2048).certificate("portal", 40 * 365, datetime(2026, 1, 1, tzinfo=UTC))
+    der = ssl.PEM_cert_to_DER_cert(made)
+    (ends,) = re.findall(rb"20[56]\d{11}Z", der)
+    assert inspect_certificate(made) is not None
+    assert inspect_certificate(ssl.DER_cert_to_PEM_cert(der.replace(ends, b"0000" + ends[4:]))) is None
+
+
+def test_what_a_server_says_is_shown_by_a_terminal_and_not_obeyed() -> None:
+    said = "30.4\x1b]0;owned\x07\u202e"
+    for line in (
+        text.table(("version",), [[said]]),
+        text.line(Result("prod", "portal", Outcome.SHOWN, "Shown", said)),
+        *text.problems(RotatorError(said, hint=said)),
+        text.plan(
+            Result("prod", "portal", Outcome.PLANNED, "Planned", extra={"plan": [PLANNED | {"to": {"id": said}}]})
+        ),
+    ):
+        assert r"30.4\x1b]0;owned\x07\u202e" in line
+        assert all(part.isprintable() for part in line.splitlines())
+
+
+PLANNED: dict[str, Json] = {"field": "loadBalancingServerNodes", "from": None}

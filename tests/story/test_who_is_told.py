@@ -333,6 +333,22 @@ def test_a_webhook_that_does_not_take_it_is_told_without_its_url(portal: Sandbox
     assert "SECRET" not in shown.out + shown.err
 
 
+def test_a_webhook_with_a_broken_header_is_not_quoted_by_any_library(portal: Sandbox) -> None:
+    def broken(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nno header at all\r\nContent-Length: 0\r\n\r\n")
+        handler.close_connection = True
+
+    channels = Channels(portal)
+    with Scripted(broken, channels.folder) as server:
+        channels.configure(
+            f'webhook = "https://localhost:{server.port}/SECRET?SECRET"', f'webhook_ca = "{server.root}"'
+        )
+        shown = portal.rotator("-v", "notify", "--test")
+        assert len(server.seen) == 1
+    assert "SECRET" not in shown.out + shown.err
+    assert "Traceback" not in shown.err
+
+
 def test_a_webhook_is_verified_against_its_own_authorities(portal: Sandbox) -> None:
     channels = Channels(portal)
     with Scripted(channels.script, channels.folder) as server:

@@ -4,7 +4,7 @@ import os
 import secrets
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rotator import diagnosis
@@ -30,7 +30,7 @@ class Chosen:
     """The keyring; `new_master_key` has to be written to the file that it names, where one is made now."""
 
     settings: KeyringSettings
-    new_master_key: bytes | None = None
+    new_master_key: bytes | None = field(default=None, repr=False)
 
 
 def ask(interview: Interview, folder: Path, keys: Path, password: SecretRef | None, *, own: bool) -> Chosen:

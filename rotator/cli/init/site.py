@@ -1,7 +1,7 @@
 """The questions about a site: its address, its root, the name in its certificate, and the credentials, each tried at once."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -31,7 +31,7 @@ class Access:
 
     site: Site
     repository: Qrs
-    password: str | None
+    password: str | None = field(repr=False)
     stored: bool
     version: str
     proxies: tuple[ProxyService, ...]

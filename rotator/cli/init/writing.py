@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, UsageError
@@ -17,7 +17,7 @@ class NewFile:
     """A file to be. One of mode 0640 belongs to the group of its folder, so that root can write it for an account."""
 
     path: Path
-    data: bytes
+    data: bytes = field(repr=False)
     mode: int
 
 
@@ -26,7 +26,7 @@ class Secret:
     """An item of the keyring to be; `made` is the folder that opening it makes, None where it is there already."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
     open: Callable[[], SecretStore]
     made: Path | None
 
