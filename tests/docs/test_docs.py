@@ -124,30 +124,3 @@ def test_every_dependency_has_its_line() -> None:
     assert [name for name in names if name not in recorded] == []
     assert [name for name in names if not re.search(rf"^{name}==", lock, re.MULTILINE)] == []
     assert lock.count("==") <= lock.count("--hash=sha256:")
-
-
-def test_the_wheel_holds_what_it_must(tmp_path: Path) -> None:
-    import sys
-    import zipfile
-
-    subprocess.run(
-        (
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "-q",
-            "--no-deps",
-            "--no-build-isolation",
-            "-w",
-            str(tmp_path),
-            str(ROOT),
-        ),
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = tmp_path.glob("rotator-*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert "rotator/py.typed" in names
-    assert "rotator/sandbox/site.py" in names
-    assert not [name for name in names if name.startswith(("tests", "docs", "benchmarks"))]
