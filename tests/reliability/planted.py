@@ -63,7 +63,7 @@ PLANTED: Final = (
         "state/lock.py",
         "        lock.acquire()\n",
         "        pass\n",
-        "tests/keystore/test_key_items.py::test_a_lock_names_its_owner",
+        "tests/state/test_lock.py::test_a_lock_names_its_owner",
     ),
     Planted(
         "a 503 that counts as refused",
