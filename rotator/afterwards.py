@@ -54,7 +54,7 @@ class Afterwards:
         problems: list[RotatorError] = []
         if self._telling.notify.wanted:
             unusable = unusable or self._tried(lambda: self._queue(results, known))
-            problems += self._directly(results) if unusable else self._delivered()
+            problems += _errors(self._directly(results)) if unusable else self._delivered()
         unwritten = self._metrics(unusable, known)
         if problems and not unwritten and not unusable:
             self._tried(lambda: self._speak(results))
@@ -68,13 +68,35 @@ class Afterwards:
 
     def unit_failed(self, unit: str, site: str, name: str, known: Known | None) -> list[Sent]:
         """A systemd unit failed: tell it, unless its run has told it itself; and what waits. Raises RotatorError."""
-        directory.prepare(self._telling.state)
         result = planning.unit_failed(unit, site, name, self._environ)
-        with Outbox(self._telling.state) as box:
-            if not (name and box.spoke(self._environ.get("MONITOR_INVOCATION_ID"), name, self._now())):
-                self._judge(box, result)
-            self._warn(box, known)
-        return self.dispatch.deliver()
+        return self._seen([result], known, unless=lambda box: bool(name) and self._spoke(box, name))
+
+    def trouble(self, result: Result, known: Known | None) -> list[Sent]:
+        """The daemon saw a trouble that nobody could tell of: tell it; and what waits. Raises RotatorError."""
+        return self._seen([result], known)
+
+    def over(self, proxies: Known, known: Known | None) -> list[Sent]:
+        """The daemon can look again: tell the end of what it told of that; and what waits. Raises RotatorError."""
+        return self._seen([_RUNS_AGAIN, *(planning.looks_again(site, name) for site, name in proxies)], known)
+
+    def _seen(
+        self, results: Sequence[Result], known: Known | None, *, unless: Callable[[Outbox], bool] = lambda _: False
+    ) -> list[Sent]:
+        def queue() -> None:
+            with Outbox(self._telling.state) as box:
+                said = unless(box)
+            self._queue([] if said else results, known)
+
+        unusable = self._tried(queue)
+        if unusable is None:
+            return self.dispatch.deliver()
+        sent = self._directly(results)
+        if not sent:
+            raise unusable
+        return sent
+
+    def _spoke(self, box: Outbox, name: str) -> bool:
+        return box.spoke(self._environ.get("MONITOR_INVOCATION_ID"), name, self._now())
 
     def test(self) -> list[Sent]:
         """A test notice through every channel at once."""
@@ -128,16 +150,14 @@ class Afterwards:
 
     def _delivered(self) -> list[RotatorError]:
         try:
-            sent = self.dispatch.deliver()
+            return _errors(self.dispatch.deliver())
         except RotatorError as error:
             return [NoticeFailed(f"notices cannot be delivered: {error.message}", hint=error.hint)]
-        return [each.error for each in sent if each.error is not None]
 
-    def _directly(self, results: Sequence[Result]) -> list[RotatorError]:
+    def _directly(self, results: Sequence[Result]) -> list[Sent]:
         """Without an outbox failures are told at once, with no memory of what was told before."""
         judged = [planning.judge(result, (), self._writer(), attended=self._attended) for result in results]
-        sent = [sent for each in judged if each.notice is not None for sent in self.dispatch.at_once(each.notice)]
-        return [each.error for each in sent if each.error is not None]
+        return [sent for each in judged if each.notice is not None for sent in self.dispatch.at_once(each.notice)]
 
     def _metrics(self, unusable: RotatorError | None, known: Known | None) -> list[RotatorError]:
         path = self._telling.textfile
@@ -158,6 +178,10 @@ class Afterwards:
 
     def _writer(self) -> Writer:
         return Writer(socket.gethostname(), self._command, self._now(), lambda: uuid.uuid4().hex)
+
+
+def _errors(sent: Iterable[Sent]) -> list[RotatorError]:
+    return [each.error for each in sent if each.error is not None]
 
 
 _RUNS_AGAIN = Result("", "", Outcome.RECOVERED, "RunsAgain", "rotator runs again")

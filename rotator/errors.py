@@ -37,6 +37,11 @@
     |   `-- UnexpectedAnswer                   not the JSON we know, too large, cut short
     |-- Refused                             1  a request that would break a rule; nothing was changed
     |-- VerificationFailed                  1  a test login said no
+    |-- SeenFromOutside                     1  what a process could not say for itself; the daemon says it
+    |   |-- RunFailed                          killed, or with a status that no run tells of
+    |   |-- RunTooLong                         beyond its limit
+    |   |-- NotStarted                         the system has no room for a process
+    |   `-- LookFailed                         `rotator due` does not learn what is due
     `-- Undone                              1  failed; the key that was current is back and tested
 
 Inside rotator only these travel: an adapter maps each third-party error once, where it meets it.
@@ -275,6 +280,35 @@ class Refused(RotatorError):
 
 class VerificationFailed(RotatorError):
     """A test login did not end as it must."""
+
+
+class SeenFromOutside(RotatorError):
+    """What became of a process that could not say it for itself, as the daemon sees it."""
+
+
+class RunFailed(SeenFromOutside):
+    """A run was killed, or ended with a status of which no run tells."""
+
+
+class RunTooLong(SeenFromOutside):
+    """A run takes longer than its limit."""
+
+
+class NotStarted(SeenFromOutside):
+    """A process cannot be started."""
+
+
+class LookFailed(SeenFromOutside):
+    """A look does not learn what is due. `cause` is the error's own word, where it is known."""
+
+    def __init__(self, message: str, *, hint: str | None = None, cause: str = "Failed") -> None:
+        super().__init__(message, hint=hint)
+        self.cause = cause
+
+    @property
+    def reason(self) -> str:
+        """The cause as a word of its own: a look that succeeds ends this, and not what a run told of the same cause."""
+        return f"Look{self.cause}"
 
 
 class Undone(RotatorError):

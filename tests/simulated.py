@@ -19,6 +19,7 @@ from rotator.daemon.loop import Daemon, Loaded
 from rotator.daemon.notify import Notify
 from rotator.daemon.schedule import Schedule
 from rotator.model import Config, KeyringBackend, KeyringSettings, Outcome, ProxySpec, Result, Ring
+from rotator.model import Notify as Channels
 from rotator.planning import stages
 from rotator.planning.due import due, next_retry
 from rotator.planning.windows import closes
@@ -133,9 +134,17 @@ class Simulation:
     work: Mapping[str, Work] = field(default_factory=dict)
     keyring: Callable[["Simulation"], tuple[int, bytes, bytes] | None] | None = None
     """In place of the answer of `rotator due`; None: it never ends."""
+    channels: Channels = field(default_factory=Channels)
+    telling: Callable[[int], tuple[float, int]] = lambda _: (1.0, 0)
+    """What the n-th `rotator notify` does: how many seconds it takes, and its exit status."""
+    full: frozenset[str] = frozenset()
+    """Commands that cannot be started: the machine has no room for them."""
     steady: float = 1000.0
     starts: list[Start] = field(default_factory=list)
     looks: list[float] = field(default_factory=list)
+    notices: list[tuple[str, ...]] = field(default_factory=list)
+    """The arguments of each `rotator notify`."""
+    notifying: list[Process] = field(default_factory=list)
     running: list[tuple[Process, str]] = field(default_factory=list)
     _ends: list[tuple[float, int, Process, Callable[[], Event]]] = field(default_factory=list)
 
@@ -163,7 +172,7 @@ class Simulation:
     def config(self) -> Config:
         keyring = KeyringSettings(KeyringBackend.SECRET_SERVICE)
         proxies = MappingProxyType({spec.name: spec for spec in self.specs})
-        return Config(Path("/r.toml"), keyring, Path("/state"), MappingProxyType({}), proxies)
+        return Config(Path("/r.toml"), keyring, Path("/state"), MappingProxyType({}), proxies, self.channels)
 
     def now(self) -> datetime:
         return self.wall
@@ -177,6 +186,8 @@ class Simulation:
 
     def start(self, *arguments: str, text: str, collect: bool) -> Process:
         assert text == self.daemon.loaded.text
+        if arguments[0] in self.full:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
         self._count += 1
         process = Process(self._count, arguments, self._killed)
         if arguments == ("due", "--json"):
@@ -184,6 +195,15 @@ class Simulation:
             self.looks.append(self.steady)
             if self.keyring is None or self.keyring(self) is not None:
                 self._ends_at(0.3, process, lambda: Ended(process, *self._looked()))
+            return process
+        if arguments[0] == "notify":
+            assert collect
+            assert all(other.ended for other in self.notifying), "one at a time"
+            self.notices.append(arguments[1:])
+            self.notifying.append(process)
+            takes, status = self.telling(len(self.notices))
+            if takes != float("inf"):
+                self._ends_at(takes, process, lambda: Ended(process, status, b"", b"rotator: error: no\n"))
             return process
         command, name = arguments
         assert (command, collect) == ("rotate", False)

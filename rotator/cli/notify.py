@@ -1,6 +1,6 @@
 """rotator notify."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,10 @@ from rotator.cli.session import Session
 from rotator.errors import ConfigError, ExitStatus, UsageError
 from rotator.model import Outcome, Result
 from rotator.report import text
+
+
+if TYPE_CHECKING:
+    from rotator.afterwards import Known
 
 
 def notify(
@@ -22,6 +26,11 @@ def notify(
             "--unit", metavar="UNIT", help="For OnFailure=: tell that this systemd unit failed, unless it has itself."
         ),
     ] = None,
+    trouble: Annotated[str | None, typer.Option("--trouble", hidden=True, help="What the daemon saw.")] = None,
+    reason: Annotated[str, typer.Option("--reason", hidden=True, help="Its one word.")] = "RunFailed",
+    hint: Annotated[str | None, typer.Option("--hint", hidden=True, help="What to do about it.")] = None,
+    over: Annotated[bool, typer.Option("--over", hidden=True, help="The daemon can look again.")] = False,
+    name: Annotated[list[str] | None, typer.Option("--name", hidden=True, help="Of these virtual proxies.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Deliver the notices that wait, and say what became of each.
@@ -31,8 +40,8 @@ def notify(
     from rotator.cli import telling
 
     session: Session = context.obj
-    if test and unit is not None:
-        raise UsageError("--test and --unit exclude each other", hint="give one of them")
+    if sum((test, unit is not None, trouble is not None, over)) > 1:
+        raise UsageError("--test, --unit, --trouble and --over exclude each other", hint="give one of them")
     settings, known = telling.configured(session)
     if settings is None or not settings.notify.wanted:
         if test or settings is None:
@@ -49,9 +58,15 @@ def notify(
     if test:
         sent = after.test()
     elif unit is not None:
-        name = instance(unit, {name for _, name in known} if known is not None else set())
-        site = next((site for site, other in known or () if other == name), "")
-        sent = after.unit_failed(unit, site, name, known)
+        of = instance(unit, {name for _, name in known} if known is not None else set())
+        sent = after.unit_failed(unit, _site(of, known), of, known)
+    elif trouble is not None:
+        from rotator.planning.notices import seen
+
+        of = name[0] if name else ""
+        sent = after.trouble(seen(_site(of, known), of, reason, trouble, hint), known)
+    elif over:
+        sent = after.over([(site, of) for site, of in known or () if of in (name or ())], known)
     else:
         sent = after.dispatch.deliver()
     results = [
@@ -70,6 +85,10 @@ def notify(
         rows = [[str(r.extra["channel"]), r.reason, r.name, r.outcome.value, r.message] for r in results]
         typer.echo(text.table(("channel", "event", "of", "result", "detail"), rows) if rows else "no notice waits")
     session.finish(results, as_json=as_json, show=lambda _: "")
+
+
+def _site(name: str, known: "Known | None") -> str:
+    return next((site for site, other in known or () if other == name), "")
 
 
 def instance(unit: str, names: set[str]) -> str:

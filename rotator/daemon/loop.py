@@ -10,10 +10,11 @@ from rotator.daemon import looks
 from rotator.daemon.children import Child, Handle
 from rotator.daemon.events import Alarm, Ended, Event, Reload, Shutdown, Trouble
 from rotator.daemon.lines import Lines
+from rotator.daemon.notices import LIMIT, Notices
 from rotator.daemon.notify import Notify
 from rotator.daemon.rotations import Rotations
 from rotator.daemon.schedule import Schedule
-from rotator.errors import RotatorError
+from rotator.errors import NotStarted, RotatorError
 from rotator.model import Config, ProxySpec
 from rotator.planning.due import Due
 from rotator.planning.starts import next_start, pause, time_limit
@@ -30,6 +31,7 @@ SOON: Final = timedelta(seconds=2)
 """An alarm is set no closer than this, so that a start that is not due yet by a hair does not make the loop spin."""
 JUMP: Final = timedelta(seconds=10)
 """By how much the clock may go astray before everything is looked at again."""
+NO_ROOM: Final = "see whether the machine has memory and room for processes: free, ulimit -u, systemctl status rotator"
 STOPPING_BEAT: Final = timedelta(seconds=5)
 EXTENSION: Final = timedelta(minutes=1)
 """How much longer systemd is asked to wait, again and again, while a rotation is finished or undone."""
@@ -75,6 +77,7 @@ class Daemon:
     notify: Notify
     lines: Lines
     rotations: Rotations = field(init=False)
+    notices: Notices = field(init=False)
     plans: dict[str, Plan] = field(default_factory=dict)
     _look: Child | None = None
     _look_again: bool = False
@@ -86,7 +89,13 @@ class Daemon:
     _ahead: float = 0.0
 
     def __post_init__(self) -> None:
-        self.rotations = Rotations(self.monotonic, self.lines)
+        self.notices = Notices(
+            lambda arguments: self._started("notify", None, LIMIT, "notify", *arguments),
+            lambda: self.loaded.config.notify.wanted,
+            self.monotonic,
+            self.lines,
+        )
+        self.rotations = Rotations(self.monotonic, self.lines, self.notices.tell)
 
     @property
     def done(self) -> bool:
@@ -116,6 +125,7 @@ class Daemon:
         self._healthy = self.rotations.enforce(
             [*self.rotations.running.values(), *([self._look] if self._look else [])]
         )
+        self.rotations.enforce([self.notices.running] if self.notices.running else [])  # the rest is healthy without
         match event:
             case Alarm(name=name) if name == BEAT:
                 self._beat()
@@ -124,6 +134,8 @@ class Daemon:
             case Ended(handle=handle, status=status, out=out, err=err):
                 if self._look is not None and self._look.handle is handle:
                     self._looked(looks.read(status, out, err))
+                elif self.notices.running is not None and self.notices.running.handle is handle:
+                    self.notices.ended(status, err)
                 else:
                     self.rotations.ended(handle, status)
                     self._begin_look()
@@ -135,6 +147,7 @@ class Daemon:
                 self.lines.error(RotatorError(message))
             case None:
                 pass
+        self.notices.go_on()
         self.notify.status(self.told())
 
     @property
@@ -183,18 +196,24 @@ class Daemon:
             self._put_off_look()
 
     def _started(self, command: str, spec: ProxySpec | None, limit: timedelta, *arguments: str) -> Child | None:
+        name, site = (spec.name, spec.site) if spec else ("", "")
         try:
             handle = self.starter.start(*arguments, text=self.loaded.text, collect=spec is None)
         except OSError as error:
-            self._tell_once(command, RotatorError(f"rotator {command} cannot be started: {error.strerror}"))
+            problem = NotStarted(f"rotator {command} cannot be started: {error.strerror}", hint=NO_ROOM)
+            self._tell_once(command, problem)
+            if command != "notify":
+                self.notices.failed(command, name, problem)
             return None
-        name, site = (spec.name, spec.site) if spec else ("", "")
+        if command == "rotate":
+            self.notices.worked(command, name)
         return Child(command, name, site, self.monotonic(), limit, handle)
 
     def _looked(self, look: looks.Look) -> None:
         self._look = None
         if self._stopping:
             return
+        self.notices.looked(look)
         if look.failure is not None:
             self._tell_once("", look.failure)
         else:
@@ -276,6 +295,7 @@ class Daemon:
             for name in [name for name in self.plans if name not in names]:
                 self._drop(name)
             self.rotations.forget(names)
+            self.notices.forget(names)
             self._told.clear()
             self.lines.info(f"the configuration was read again: {len(names)} virtual proxies")
         self.notify.ready()
@@ -291,6 +311,7 @@ class Daemon:
             if name != BEAT:
                 self.schedule.clear(name)
         self.schedule.set(BEAT, self.now())
+        self.notices.stop()
         if self._look is not None:
             self._look.kill()
         for child in self.rotations.running.values():

@@ -1,5 +1,6 @@
 """The rotations that run: one per site at a time, each within its limit, and not again at once where one failed."""
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,15 +8,23 @@ from typing import Final
 
 from rotator.daemon.children import Child, Handle
 from rotator.daemon.lines import Lines
-from rotator.errors import ExitStatus, RotatorError
+from rotator.errors import ExitStatus, RotatorError, RunFailed, RunTooLong
 from rotator.model import ProxySpec
 from rotator.planning.starts import pause
 
 
 GRACE: Final = timedelta(minutes=5)
 """How long a child that exceeded its limit is given to finish or undo before it is killed."""
+KILLED: Final = -9
+"""SIGKILL, which Windows does not have: by a person, for want of memory, or by the daemon."""
 DEAD: Final = timedelta(minutes=1)
 """How long after SIGKILL a child is waited for: one that is still there then cannot be ended by anybody."""
+TELL_THEMSELVES: Final = frozenset(
+    {ExitStatus.FAILED, ExitStatus.PERSON_NEEDED, ExitStatus.NOT_DELIVERED, ExitStatus.CONFIG}
+)
+"""The statuses of failures of which people are told by the run itself."""
+HARMLESS: Final = frozenset({ExitStatus.DONE, ExitStatus.TRY_LATER, -signal.SIGTERM})
+"""SIGTERM ends a run that has not begun anything yet; one that has finishes, undoes, or says 3."""
 MEANINGS: Final = {
     ExitStatus.DONE: "done",
     ExitStatus.FAILED: "failed; the key that was current still logs in",
@@ -38,12 +47,14 @@ class Pause:
 class Rotations:
     """Children that rotate, by the name of their virtual proxy. `monotonic` gives seconds that never go back.
 
+    `tell` is called with a name and what people must know of it: what the run cannot tell them itself.
     Pauses and limits are kept on that clock: one that is put back does not make them longer.
     """
 
-    def __init__(self, monotonic: Callable[[], float], lines: Lines) -> None:
+    def __init__(self, monotonic: Callable[[], float], lines: Lines, tell: Callable[[str, RotatorError], None]) -> None:
         self._monotonic = monotonic
         self._lines = lines
+        self._tell = tell
         self._pauses: dict[str, Pause] = {}
         self.running: dict[str, Child] = {}
 
@@ -70,15 +81,20 @@ class Rotations:
         self._lines.info(f"{child.name}: rotate started (process {child.handle.pid})")
 
     def ended(self, handle: Handle, status: int) -> None:
-        """One has ended: say how, and pause before the next."""
+        """One has ended: say how, tell what it could not, and pause before the next."""
         name = next(name for name, child in self.running.items() if child.handle is handle)
-        del self.running[name]
+        child = self.running.pop(name)
         self.pause(name)
         told = f"{name}: rotate {ending(status)}"
-        if status in (ExitStatus.DONE, ExitStatus.TRY_LATER):
+        if status in HARMLESS:
             self._lines.info(told)
-        else:
-            self._lines.error(RotatorError(told, hint=f"what happened: rotator history {name}"))
+            return
+        hint = f"what happened: rotator history {name}"
+        if status == KILLED:
+            hint += "; whether memory had run out: journalctl -k --grep=oom"
+        self._lines.error(RotatorError(told, hint=hint))
+        if status not in TELL_THEMSELVES and not child.asked:  # of one that was asked people know, or nobody asks
+            self._tell(name, RunFailed(told, hint=hint))
 
     def pause(self, name: str) -> None:
         """Let the next start wait, the longer the more of them left something due."""
@@ -93,7 +109,9 @@ class Rotations:
             grace = GRACE if child.name else timedelta(0)
             if over > timedelta(0) and not child.asked and child.name:
                 told = f"{child.name}: {child.command} takes longer than {child.limit}: it is asked to stop"
-                self._lines.error(RotatorError(told, hint=f"see where it stands: rotator history {child.name}"))
+                error = RunTooLong(told, hint=f"see where it stands: rotator history {child.name}")
+                self._lines.error(error)
+                self._tell(child.name, error)
                 child.ask()
             if over > grace and not child.killed:
                 if child.name:

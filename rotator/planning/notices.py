@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from rotator.errors import ExitStatus
+from rotator.errors import ExitStatus, UsageError
 from rotator.model import Certificate, Notice, NoticeEvent, Outcome, Result, Standing, Trouble, Warned
 from rotator.planning.due import DueReason
 
@@ -17,6 +17,10 @@ THRESHOLDS: Final = (30, 14, 7, 1)
 TELLING: Final = frozenset({"create-proxy", "rotate", "recover", "rollback", "verify", "notify"})
 """The commands whose failures are told; the success of any other that changes something ends a failure too."""
 UNIT_FAILED: Final = "UnitFailed"
+LOOKS_AGAIN: Final = "LooksAgain"
+OF_LOOKS: Final = "Look"
+"""How the reasons begin that the daemon's looks have, and only they."""
+_OF_RUNS: Final = frozenset({"RunFailed", "RunTooLong", "NotStarted"})
 LONGEST: Final = 4000
 """Characters of a message or hint: an undo that failed, with both causes, has under 1,000."""
 
@@ -111,6 +115,8 @@ def is_failure(result: Result, command: str, *, attended: bool) -> bool:
 
 
 def _over(trouble: Trouble, result: Result) -> bool:
+    if result.reason == LOOKS_AGAIN:
+        return trouble.reason.startswith(OF_LOOKS)
     if result.outcome in _CHANGED:
         return True
     if trouble.reason in _BY_CHANGE or result.reason in _WAITING:
@@ -189,6 +195,23 @@ def test(writer: Writer) -> Notice:
         fingerprint="",
         at=writer.now,
     )
+
+
+def seen(site: str, name: str, reason: str, message: str, hint: str | None) -> Result:
+    """What the daemon saw of a run or a look, as the result of a run that could not speak for itself.
+
+    Raises UsageError for a `reason` that is none of those.
+    """
+    if reason not in _OF_RUNS and not (reason.startswith(OF_LOOKS) and reason.isidentifier()):
+        raise UsageError(
+            f"--reason {plain(reason)} is none of the daemon's", hint="rotator daemon starts this by itself"
+        )
+    return Result(site, name, Outcome.FAILED, reason, message, hint, exit_status=ExitStatus.FAILED)
+
+
+def looks_again(site: str, name: str) -> Result:
+    """A look succeeded: that ends what looks have told of, and no trouble of a run, which asks the server too."""
+    return Result(site, name, Outcome.UNCHANGED, LOOKS_AGAIN, f"{name}: the keyring says again whether it is due")
 
 
 def unit_failed(unit: str, site: str, name: str, monitor: Mapping[str, str]) -> Result:

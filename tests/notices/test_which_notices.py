@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from values import NOW, key, ring, spec
 
+from rotator.errors import LookFailed, NotStarted, RunFailed, RunTooLong, SeenFromOutside, UsageError
 from rotator.model import Certificate as Kind
 from rotator.model import Check, CheckResult, NoticeEvent, Outcome, Result, Retry, Standing, Trouble, Warned
 from rotator.planning import notices
@@ -184,6 +185,52 @@ def test_a_unit_that_died_is_told_as_systemd_tells_it(monitor: dict[str, str], s
     assert says in result.message
     assert "journalctl -u rotator-rotate@portal.service" in (result.hint or "")
     assert judge(result, (), writer("notify"), attended=False).notice is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "over"),
+    [
+        ("LookFailed", True),
+        ("LookKeyStoreUnavailable", True),
+        ("KeyStoreUnavailable", False),  # a run told it: perhaps it could not write
+        ("ServerUnreachable", False),
+        ("RunFailed", False),
+        ("RunTooLong", False),
+        ("NotStarted", False),
+        ("UnitFailed", False),
+        ("Undone", False),
+        ("PersonNeeded", False),
+    ],
+)
+def test_a_look_that_succeeds_ends_what_looks_have_told_and_nothing_else(reason: str, over: bool) -> None:
+    judged = judge(notices.looks_again("prod", "portal"), (trouble(reason),), writer("notify"), attended=False)
+    assert (judged.notice is not None) is over
+    both = (trouble(reason), trouble("LookFailed"))
+    judged = judge(notices.looks_again("prod", "portal"), both, writer("notify"), attended=False)
+    assert judged.troubles == (() if over else both)
+
+
+@pytest.mark.parametrize("reason", ["RunFailed", "RunTooLong", "NotStarted", "LookFailed", "LookSecretUnavailable"])
+def test_what_the_daemon_saw_is_a_failure_that_a_run_which_succeeds_ends(reason: str) -> None:
+    result = notices.seen("prod", "portal", reason, "it was killed", "see why")
+    judged = judge(result, (), writer("notify"), attended=False)
+    assert judged.notice is not None
+    told = (judged.notice.event, judged.notice.reason, judged.notice.message, judged.notice.hint, judged.notice.exit)
+    assert told == (NoticeEvent.FAILED, reason, "it was killed", "see why", 1)
+    assert judge(success(), judged.troubles, writer(), attended=False).troubles == ()
+    assert judge(success(Outcome.UNCHANGED, "NotYet"), judged.troubles, writer(), attended=False).troubles == ()
+
+
+@pytest.mark.parametrize("reason", ["", "Undone", "Look me up", "Look\n", "UnitFailed"])
+def test_nothing_else_can_be_told_in_the_daemons_name(reason: str) -> None:
+    with pytest.raises(UsageError, match="is none of the daemon's"):
+        notices.seen("prod", "portal", reason, "m", None)
+
+
+def test_the_reasons_of_the_daemon_are_the_names_of_its_errors() -> None:
+    for error in (RunFailed("m"), RunTooLong("m"), NotStarted("m"), LookFailed("m"), LookFailed("m", cause="TlsError")):
+        assert notices.seen("prod", "portal", error.reason, error.message, None).reason == error.reason
+    assert {kind.__name__ for kind in SeenFromOutside.__subclasses__()} == {*notices._OF_RUNS, "LookFailed"}
 
 
 def test_the_next_start_looks_past_schedule_retry_and_window() -> None:

@@ -455,6 +455,52 @@ def test_a_unit_that_failed_over_its_notice_alone_is_not_told(hooked: Channels) 
     assert [event for event, _ in hooked.events()] == ["failed", "recovered"]
 
 
+def test_what_the_daemon_saw_is_told_once_and_its_end_once(hooked: Channels) -> None:
+    portal = hooked.sandbox
+    look = ("notify", "--trouble=--the keyring is locked", "--hint=unlock it", "--reason=LookKeyStoreUnavailable")
+    for _ in range(2):
+        assert portal.rotator(*look, "--name=portal").status == 0
+        assert portal.rotator(*look).status == 0
+    told = [(each["ROTATOR_NAME"], each["ROTATOR_SITE"], each["ROTATOR_REASON"]) for each in hooked.hooked]
+    assert told == [("portal", "sandbox", "LookKeyStoreUnavailable"), ("", "", "LookKeyStoreUnavailable")]
+    assert hooked.hooked[0]["ROTATOR_MESSAGE"] == "--the keyring is locked"
+    assert hooked.hooked[0]["ROTATOR_HINT"] == "unlock it"
+    for _ in range(2):
+        assert portal.rotator("notify", "--over", "--name=portal", "--name=gone").status == 0
+    assert hooked.events()[2:] == [("recovered", "RunsAgain"), ("recovered", "LooksAgain")]
+    assert [each["ROTATOR_NAME"] for each in hooked.hooked[2:]] == ["", "portal"]
+
+
+def test_a_look_does_not_end_what_a_run_told_and_the_run_does(hooked: Channels) -> None:
+    portal = hooked.sandbox
+    assert portal.rotator("notify", "--trouble=killed", "--reason=RunFailed", "--name=portal").status == 0
+    assert portal.rotator("notify", "--over", "--name=portal").status == 0
+    assert hooked.events() == [("failed", "RunFailed")]
+    assert portal.rotator("rotate").status == 0
+    assert hooked.events()[1:] == [("recovered", "NotYet")]
+
+
+def test_a_broken_state_directory_silences_neither_the_daemon_nor_a_unit(hooked: Channels) -> None:
+    portal = hooked.sandbox
+    (portal.folder / "state" / "journal.sqlite").write_bytes(b"no database at all, and long enough to be one" * 99)
+    assert portal.rotator("notify", "--trouble=killed", "--name=portal").status == 0
+    assert portal.rotator("notify", "--unit=rotator-rotate@portal.service").status == 0
+    assert [reason for _, reason in hooked.events()] == ["RunFailed", "UnitFailed"]
+    refused = portal.rotator("notify", "--over", "--name=portal")
+    assert refused.status == 1, "so that it is tried again"
+    assert "journal" in refused.err
+
+
+def test_what_is_told_in_the_daemons_name_is_one_thing(hooked: Channels) -> None:
+    portal = hooked.sandbox
+    for wrong in (["--over", "--test"], ["--trouble=x", "--over"], ["--trouble=x", "--reason=Undone"]):
+        assert portal.rotator("notify", *wrong).status == 2
+    assert hooked.hooked == []
+    shown = portal.rotator("notify", "--help").out
+    assert "--trouble" not in shown
+    assert "--unit" in shown
+
+
 def test_without_a_channel_a_test_is_refused_and_a_delivery_is_nothing(portal: Sandbox) -> None:
     refused = portal.rotator("notify", "--test")
     assert refused.status == 78

@@ -44,6 +44,21 @@ def fails(server: Server) -> None:
     idle(server)
 
 
+def test_a_run_of_the_daemon_that_is_killed_is_told_by_the_daemon_which_goes_on(telling: Server) -> None:
+    telling.qlik.control("POST", "/delay", [3, 3])
+    telling.box.run("systemctl start rotator.service")
+    eventually("the certificate was put", lambda: telling.rotations() == 1)
+    main = telling.box.show("rotator.service", "MainPID")
+    started = telling.box.run("journalctl -u rotator.service -o cat -g 'rotate started'").out
+    telling.box.run(f"kill -KILL {started.split('(process ')[1].split(')')[0]}")
+    eventually("its end was told", lambda: len(told(telling)) > 1)
+    killed, recovered = told(telling)[:2]
+    assert killed.startswith("failed portal: portal: rotate was killed by signal 9")
+    assert recovered.startswith("recovered portal: ")
+    assert telling.box.show("rotator.service", "MainPID") == main
+    telling.box.run("systemctl stop rotator.service")
+
+
 def test_a_run_that_is_killed_is_told_by_the_unit_for_failures_and_the_next_one_tells_that_all_is_well(
     telling: Server,
 ) -> None:
