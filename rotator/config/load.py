@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rotator.config import channels, checks, tables
-from rotator.config.location import default_state
+from rotator.config.location import default_state, example
 from rotator.config.reading import Reading, parse, parse_text
 from rotator.config.values import BARE, Wrong, url
 from rotator.errors import ConfigError
@@ -63,7 +63,7 @@ def _mistaken(reading: Reading) -> ConfigError:
     count = len(reading.problems)
     return ConfigError(
         f"{reading.source}: {count} {'mistake' if count == 1 else 'mistakes'}",
-        hint="nothing was done; every key is explained in config/rotator.example.toml",
+        hint=f"nothing was done; every key is explained in {example()}",
         problems=tuple(reading.problems),
     )
 

@@ -18,6 +18,7 @@ from rotator.ownership import Use, guard
 
 VARIABLE: Final = "ROTATOR_CONFIG"
 FILE: Final = "rotator.toml"
+EXAMPLE: Final = "rotator.example.toml"
 
 
 def find(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.platform) -> Path:
@@ -45,6 +46,13 @@ def destination(explicit: Path | None, environ: Mapping[str, str], platform: str
         return explicit or Path(environ[VARIABLE])
     folders = _folders(environ, platform)
     return next((folder for folder in folders if _writable(folder)), folders[-1]) / FILE
+
+
+def example() -> Path:
+    """The file that explains every key: inside the package where it is installed, beside it in a working copy."""
+    package = Path(__file__).parents[1]
+    installed = package / "examples" / EXAMPLE
+    return installed if installed.is_file() else package.parent / "config" / EXAMPLE
 
 
 def _writable(folder: Path) -> bool:

@@ -56,14 +56,14 @@ PLANTED: Final = (
         "rotation.py",
         "    tested = steps.test(scene, change, virtual_proxy, proxies)\n    if not verification.all_passed(tested):\n",
         "    tested = steps.test(scene, change, virtual_proxy, proxies)\n    if False:\n",
-        "tests/story/test_story.py::test_a_proxy_that_never_applies_the_change_is_undone",
+        "tests/story/test_disturbed.py::test_a_proxy_that_never_applies_the_change_is_undone",
     ),
     Planted(
         "a lock that is not taken",
         "state/lock.py",
         "        lock.acquire()\n",
         "        pass\n",
-        "tests/keystore/test_key_items.py::test_a_lock_names_its_owner",
+        "tests/state/test_lock.py::test_a_lock_names_its_owner",
     ),
     Planted(
         "a 503 that counts as refused",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sandbox_process import ROTATOR, Sandbox
 from terminal import typed
+from waiting import eventually
 
 
 def bare(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -176,8 +177,7 @@ def test_only_one_rotator_at_a_time(portal: Sandbox) -> None:
         text=True,
     )
     owner = next(iter((portal.folder / "state" / "locks").glob("site*.owner")))
-    while str(first.pid) not in owner.read_text():
-        assert first.poll() is None
+    eventually("it holds the lock", lambda: str(first.pid) in owner.read_text() or first.poll() is not None)
     second = portal.rotator("rotate", "--now", "--json")
     assert (second.status, second.result["reason"]) == (3, "LockHeld")
     assert f"process {first.pid}" in second.err

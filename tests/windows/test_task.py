@@ -15,9 +15,9 @@ import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_process import ROTATOR, Ended
-from values import spec
+from values import SUNDAY, spec
 
-from rotator.model import AnyTime, Consumers, Rotation, Window
+from rotator.model import AnyTime, Consumers, Rotation
 from rotator.planning import task
 from rotator.planning.task import Logon, RunLevel, Task
 
@@ -27,7 +27,6 @@ NOW = datetime(2025, 3, 30, 1, 30, tzinfo=UTC)
 PLAIN = Task(
     r"CORP\svc-rotator", Logon.PASSWORD, timedelta(minutes=15), timedelta(minutes=18), r"C:\r\rotator.exe", "-x"
 )
-SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
 
 
 def checked(data: bytes) -> Any:
