@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator import intents, rotation, steps, verification
-from rotator.errors import KeyMaterialError, Refused, UsageError, VerificationFailed
+from rotator import intents, looking, rotation, steps
+from rotator.errors import KeyMaterialError, Refused, UsageError
 from rotator.keys import PrivateKey
 from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
-from rotator.provisioning import remember
 from rotator.scene import Scene
 
 
@@ -20,7 +19,7 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
     """
     name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     shown = observed.virtual_proxy.fingerprint
     _check_settled(scene, ring, shown)
     if shown is None:
@@ -35,16 +34,17 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
             f"rotator adopt {name} --replace-key",
         )
     scene.world.tell(f"testing a login with {short(key.fingerprint)}")
-    checks = scene.tests.accepted(verification.CURRENT, key, observed.virtual_proxy, observed.proxies)
-    if not verification.all_passed(checks):
-        raise VerificationFailed(
-            f"{name}: the key fits the certificate, but does not log in everywhere: {verification.worst_of(checks)}",
-            hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
-            f"rotator create-proxy {name} --plan",
-        ).with_checks(checks)
+    checks = scene.tests.proven(
+        key,
+        observed.virtual_proxy,
+        observed.proxies,
+        said="the key fits the certificate, but does not log in everywhere",
+        hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
+        f"rotator create-proxy {name} --plan",
+    )
     current = ring.at(Stage.CURRENT)
     if current is not None and current.fingerprint == shown and intents.held(scene, current):
-        ring = remember(scene, ring, observed.virtual_proxy)
+        ring = looking.remember(scene, ring, observed.virtual_proxy)
         return scene.result(ring, Outcome.UNCHANGED, "AlreadyCurrent", "this key is current already", checks)
     keystore, text = scene.world.keystore, observed.virtual_proxy.certificate
     kept = keystore.add_certificate(text)
@@ -55,7 +55,7 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
         version = steps.described(key, text, Stage.CURRENT, scene)
         keystore.add_key(version, key)
     ring = keystore.save(stages.with_current(ring, version, scene.world.clock.now()))
-    ring = remember(scene, ring, observed.virtual_proxy)
+    ring = looking.remember(scene, ring, observed.virtual_proxy)
     return scene.result(ring, Outcome.ADOPTED, "Adopted", f"the key {short(shown)} is current", checks)
 
 
@@ -67,17 +67,17 @@ def replace_key(scene: Scene, confirmed: str) -> Result:
     """
     name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
     check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed)
-    rotation.ask(scene, observed.proxies)
-    ring = remember(scene, ring, observed.virtual_proxy)
+    looking.ask(scene, observed.proxies)
+    ring = looking.remember(scene, ring, observed.virtual_proxy)
     return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
 
 
 def shown_fingerprint(scene: Scene) -> str | None:
     """The fingerprint to be confirmed before `replace_key`; None where there is no readable certificate."""
-    return rotation.look(scene, scene.world.keystore.ring()).virtual_proxy.fingerprint
+    return looking.look(scene, scene.world.keystore.ring()).virtual_proxy.fingerprint
 
 
 def check_confirmed(name: str, shown: str | None, confirmed: str) -> None:

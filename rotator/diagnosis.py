@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from rotator import rotation, verification
+from rotator import looking, verification
 from rotator.errors import KeyStoreCorrupt, RotatorError
 from rotator.model import ProxySpec, Stage, Verdict, short
 from rotator.planning.provisioning import Surroundings, described, plan
@@ -126,7 +126,7 @@ def virtual_proxy(scene: Scene) -> Iterator[Finding]:
     """One virtual proxy: there, with a certificate whose key is ours, as configured, linked, each proxy answering."""
     spec, world = scene.spec, scene.world
     try:
-        observed = rotation.look(scene, world.keystore.ring())
+        observed = looking.look(scene, world.keystore.ring())
     except RotatorError as error:
         yield Finding("virtual-proxy", spec.name, Health.FAILED, error.message, error.hint)
         return
@@ -154,25 +154,21 @@ def virtual_proxy(scene: Scene) -> Iterator[Finding]:
             )
 
 
-def _key(scene: Scene, observed: rotation.Observed) -> str:
+def _key(scene: Scene, observed: looking.Observed) -> str:
     """The current key is on the server, can be read from the keyring, and logs in."""
     ring = observed.ring
-    rotation.first_step(scene, observed)
+    looking.first_step(scene, observed)
     current = ring.at(Stage.CURRENT)
     if current is None:
         return "the first key is being set"
-    checks = scene.tests.accepted(
-        verification.CURRENT, scene.world.keystore.key(current), observed.virtual_proxy, observed.proxies
-    )
-    if verification.all_passed(checks):
-        return f"the key {short(current.fingerprint)} is in the keyring and logs in"
-    raise verification.failed(scene.spec.name, checks)
+    scene.tests.proven(scene.world.keystore.key(current), observed.virtual_proxy, observed.proxies)
+    return f"the key {short(current.fingerprint)} is in the keyring and logs in"
 
 
-def _settings(spec: ProxySpec, scene: Scene, observed: rotation.Observed) -> Finding | str:
+def _settings(spec: ProxySpec, scene: Scene, observed: looking.Observed) -> Finding | str:
     repository = scene.world.repository
     around = Surroundings(repository.virtual_proxies(), repository.proxies(), repository.nodes())
-    standing = rotation.found(scene, observed.ring, observed.virtual_proxy)
+    standing = looking.found(scene, observed.ring, observed.virtual_proxy)
     rows = described(plan(spec, observed.ring, observed.virtual_proxy, around, standing))
     if not rows:
         return "as configured"

@@ -25,7 +25,7 @@
     |   `-- JournalUnwritable                  its disk is full, read-only or broken
     |-- KeyMaterialError                    1  a key or certificate that cannot be used
     |-- SecretUnavailable                   1  a password or master key that a reference names
-    |-- ServerError                         1  carries method, url, status
+    |-- ServerError                         1  the server, or the way to it
     |   |-- ServerUnreachable                  refused, reset, timed out: no answer
     |   |-- TlsError                           root, name, client certificate, protocol
     |   |-- AuthenticationFailed               401, or a login page
@@ -135,7 +135,7 @@ class TryLater(RotatorError):
 
 
 class LockHeld(TryLater):
-    """Another rotator works on the same virtual proxy."""
+    """Another rotator works on the same: a site, the keyring, the notices, the metrics."""
 
 
 class Stopped(TryLater):
@@ -223,19 +223,11 @@ class KeyMaterialError(RotatorError):
 
 
 class SecretUnavailable(RotatorError):
-    """A `credential:`, `keyring:` or `file:` reference that cannot be resolved."""
+    """A `credential:`, `keyring:`, `file:` or `dpapi:` reference that cannot be resolved."""
 
 
 class ServerError(RotatorError):
-    """The server, or the way to it, failed. `status` is the HTTP status where there was one."""
-
-    def __init__(
-        self, message: str, *, hint: str | None = None, method: str = "", url: str = "", status: int | None = None
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.method = method
-        self.url = url
-        self.status = status
+    """The server, or the way to it, failed."""
 
 
 class ServerUnreachable(ServerError):

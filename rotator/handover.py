@@ -7,7 +7,7 @@ from pathlib import Path
 from rotator import executables
 from rotator.errors import NotDelivered
 from rotator.keys import PrivateKey
-from rotator.model import KeyVersion, short
+from rotator.model import KeyVersion, short, utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Hook:
             "DELIVERY_ID": delivery_id,
             "KID": version.kid,
             "FINGERPRINT": version.fingerprint,
-            "NOT_AFTER": f"{version.not_after:%Y-%m-%dT%H:%M:%SZ}",
+            "NOT_AFTER": utc(version.not_after),
             **details,
         }
         try:

@@ -2,17 +2,15 @@
 
 from dataclasses import replace
 
-from rotator import rotation, verification
+from rotator import looking, verification
 from rotator.errors import Drift, ExitStatus, PersonNeeded, VerificationFailed
 from rotator.intents import held
-from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short
+from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short, utc
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.due import due
 from rotator.planning.rotation import as_served
-from rotator.planning.told import told
-from rotator.provisioning import remember
-from rotator.rotation import Observed
+from rotator.report.keys import key_rows
 from rotator.scene import Scene
 
 
@@ -24,7 +22,7 @@ def verify(scene: Scene) -> Result:
     VerificationFailed where a proxy gave no verdict.
     """
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     signing = _served(scene, observed)
     previous = ring.at(Stage.PREVIOUS)
     checks = scene.tests.verify(
@@ -34,10 +32,11 @@ def verify(scene: Scene) -> Result:
         observed.proxies,
     )
     _judge(scene, checks)
-    ring = remember(scene, ring, observed.virtual_proxy)
+    ring = looking.remember(scene, ring, observed.virtual_proxy)
     message = f"the key {short(signing.fingerprint)} logs in, and nothing else does"
-    result = scene.result(ring, Outcome.VERIFIED, "Verified", message, checks)
-    return replace(result, proxy_id=observed.virtual_proxy.id, key=signing)
+    return scene.result(
+        ring, Outcome.VERIFIED, "Verified", message, checks, virtual_proxy=observed.virtual_proxy, key=signing
+    )
 
 
 def _judge(scene: Scene, checks: tuple[Check, ...]) -> None:
@@ -62,34 +61,34 @@ def _judge(scene: Scene, checks: tuple[Check, ...]) -> None:
     ).with_checks(checks)
 
 
-def _served(scene: Scene, observed: Observed) -> KeyVersion:
+def _served(scene: Scene, observed: looking.Observed) -> KeyVersion:
     """The key that must log in now. Raises Drift, Refused."""
     ring, virtual_proxy = observed.ring, observed.virtual_proxy
     signing = stages.signing_key(ring, virtual_proxy.fingerprint)
     if signing is None or signing.fingerprint != virtual_proxy.fingerprint or not held(scene, signing):
-        raise problem(scene.spec.name, ring, virtual_proxy, rotation.found(scene, ring, virtual_proxy))
+        raise problem(scene.spec.name, ring, virtual_proxy, looking.found(scene, ring, virtual_proxy))
     return signing
 
 
 def status(scene: Scene) -> Result:
     """Where the virtual proxy stands: its key on the server and in the keyring, its links, and when it is due."""
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     virtual_proxy = observed.virtual_proxy
     verdict = due(scene.spec, as_served(ring, virtual_proxy), scene.world.clock.now())
     extra: dict[str, Json] = {
         "prefix": virtual_proxy.prefix,
         "server_fingerprint": virtual_proxy.fingerprint,
-        "certificate_not_after": f"{virtual_proxy.not_after:%Y-%m-%dT%H:%M:%SZ}" if virtual_proxy.not_after else None,
+        "certificate_not_after": utc(virtual_proxy.not_after),
         "linked": [proxy.host for proxy in observed.proxies],
-        "keys": [*told(ring)],
+        "keys": [*key_rows(ring)],
         "due": verdict.due,
-        "due_at": f"{verdict.at:%Y-%m-%dT%H:%M:%SZ}" if verdict.at else None,
+        "due_at": utc(verdict.at),
         "unfinished": ring.intent.kind.value if ring.intent else None,
         "undelivered": ring.delivery is not None,
     }
-    result = replace(
-        scene.result(ring, Outcome.SHOWN, verdict.reason, verdict.message), proxy_id=virtual_proxy.id, extra=extra
+    result = scene.result(
+        ring, Outcome.SHOWN, verdict.reason, verdict.message, virtual_proxy=virtual_proxy, extra=extra
     )
     try:
         _served(scene, observed)

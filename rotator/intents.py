@@ -10,16 +10,16 @@ from rotator.planning import stages
 from rotator.scene import Scene
 
 
-def open_intent(scene: Scene, ring: Ring, observed: VirtualProxy, kind: IntentKind, pending: KeyVersion) -> Ring:
+def open_intent(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, kind: IntentKind, pending: KeyVersion) -> Ring:
     """Write down what is about to be done, and keep the certificate that can be put back, before anything is sent."""
     keystore = scene.world.keystore
-    text = observed.certificate
+    text = virtual_proxy.certificate
     intent = replace(
         _new_intent(scene, kind, pending),
-        before=observed.fingerprint,
+        before=virtual_proxy.fingerprint,
         before_certificate=keystore.add_certificate(text) if text else None,
     )
-    return keystore.save(replace(stages.opened(ring, intent, observed.modified), proxy_id=observed.id))
+    return keystore.save(replace(stages.opened(ring, intent, virtual_proxy.modified), proxy_id=virtual_proxy.id))
 
 
 def open_first_intent(scene: Scene, ring: Ring, pending: KeyVersion) -> Ring:

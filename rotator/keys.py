@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from rotator.errors import KeyMaterialError
-from rotator.model import CERTIFICATE_BACKDATE, Algorithm, Digest, Fingerprint, Json, ProxySpec, User, short
+from rotator.model import CERTIFICATE_BACKDATE, Algorithm, Digest, Fingerprint, Json, ProxySpec, User, constant, short
 
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class PrivateKey:
         return cls(_rsa(key))
 
     @classmethod
-    def from_file_bytes(cls, data: bytes, passphrase: bytes | None = None) -> "PrivateKey":
+    def from_file_bytes(cls, data: bytes) -> "PrivateKey":
         """A key of unknown origin in PEM or DER, validated. Raises KeyMaterialError."""
         load = (
             serialization.load_pem_private_key
@@ -69,14 +69,11 @@ class PrivateKey:
             else serialization.load_der_private_key
         )
         try:
-            key = _rsa(load(data, passphrase))
+            key = _rsa(load(data, None))
         except TypeError:
-            encrypted = passphrase is None
             raise KeyMaterialError(
-                "the private key is encrypted and no passphrase was given"
-                if encrypted
-                else "the private key is not encrypted, but a passphrase was given",
-                hint="decrypt it into a pipe: openssl pkey -in KEY | rotator adopt NAME --key -" if encrypted else None,
+                "the private key is encrypted",
+                hint="decrypt it into a pipe: openssl pkey -in KEY | rotator adopt NAME --key -",
             ) from None
         except (ValueError, UnsupportedAlgorithm):
             raise KeyMaterialError(
@@ -191,7 +188,6 @@ class CertificateInfo:
     fingerprint: Fingerprint
     not_before: datetime
     not_after: datetime
-    bits: int
 
 
 def inspect_certificate(text: str) -> CertificateInfo | None:
@@ -214,7 +210,6 @@ def inspect_certificate(text: str) -> CertificateInfo | None:
         fingerprint=_fingerprint(public),
         not_before=begins,
         not_after=ends,
-        bits=public.key_size,
     )
 
 
@@ -226,12 +221,7 @@ def digest(text: str) -> Digest:
 def user_claims(spec: ProxySpec, user: User) -> dict[str, Json]:
     """The claims that make a token log in as `user`; a claim name in brackets is a constant and takes none."""
     pairs = ((spec.user_id_claim, user.id), (spec.user_directory_claim, user.directory))
-    return {claim: value for claim, value in pairs if not is_constant(claim)}
-
-
-def is_constant(claim: str) -> bool:
-    """Whether a claim name of the configuration is a fixed value, as `[CORP]`."""
-    return claim.startswith("[") and claim.endswith("]")
+    return {claim: value for claim, value in pairs if constant(claim) is None}
 
 
 def timed_claims(now: datetime, ttl: timedelta, *, audience: str = "") -> dict[str, Json]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from rotator import intents, rotation, steps, verification
+from rotator import intents, looking, rotation, steps
 from rotator.errors import (
     BadRequest,
     Conflict,
@@ -12,10 +12,8 @@ from rotator.errors import (
     Refused,
     RotatorError,
     ServerError,
-    VerificationFailed,
 )
 from rotator.model import (
-    Auth,
     Check,
     IntentKind,
     Json,
@@ -43,44 +41,44 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
     Raises RotatorError; a run that was cut short is finished by the next.
     """
     ring = scene.world.keystore.ring()
-    observed = scene.world.repository.find(scene.spec.prefix)
+    virtual_proxy = scene.world.repository.find(scene.spec.prefix)
     around = _surroundings(scene)
-    standing = rotation.found(scene, ring, observed) if observed else None
-    planned = plan(scene.spec, ring, observed, around, standing)
+    standing = looking.found(scene, ring, virtual_proxy) if virtual_proxy else None
+    planned = plan(scene.spec, ring, virtual_proxy, around, standing)
     if plan_only:
-        return _planned(scene, ring, observed, planned)
-    if observed is not None and planned.empty:
-        return _unchanged(scene, remember(scene, ring, observed), observed, around)
-    rotation.ask(scene, _restarting(observed, planned, around))
-    if observed is None or standing is None:
-        ring, observed = _create(scene, ring, planned)
+        return _planned(scene, ring, virtual_proxy, planned)
+    if virtual_proxy is not None and planned.empty:
+        return _unchanged(scene, looking.remember(scene, ring, virtual_proxy), virtual_proxy, around)
+    looking.ask(scene, _restarting(virtual_proxy, planned, around))
+    if virtual_proxy is None or standing is None:
+        ring, virtual_proxy = _create(scene, ring, planned)
     else:
-        observed = _repair(scene, ring, observed, around, standing)
-    _link(scene, observed, planned.links)
-    ring = remember(scene, ring, observed)
-    result = _keyed(scene, ring, observed, planned)
-    return replace(result, proxy_id=observed.id, extra={"plan": [*described(planned)]})
+        virtual_proxy = _repair(scene, ring, virtual_proxy, around, standing)
+    _link(scene, virtual_proxy, planned.links)
+    ring = looking.remember(scene, ring, virtual_proxy)
+    result = _keyed(scene, ring, virtual_proxy, planned)
+    return replace(result, extra={"plan": [*described(planned)]})
 
 
-def _keyed(scene: Scene, ring: Ring, observed: VirtualProxy, planned: Plan) -> Result:
+def _keyed(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, planned: Plan) -> Result:
     """The certificate set where the plan says so, and the login tested."""
-    proxies = _linked(scene, observed)
+    proxies = _linked(scene, virtual_proxy)
     outcome = Outcome.CREATED if planned.create is not None else Outcome.REPAIRED
-    seen = rotation.Observed(ring, observed, proxies)
+    seen = looking.Observed(ring, virtual_proxy, proxies)
     if planned.create is None and planned.key is FIRST:
-        if observed.certificate.strip():
-            raise unknown_certificate(scene.spec.name, observed)
+        if virtual_proxy.certificate.strip():
+            raise unknown_certificate(scene.spec.name, virtual_proxy)
         return rotation.begin(scene, seen, IntentKind.FIRST_KEY, outcome)
     if planned.key is RESTORE:
-        observed = _restored(scene, ring, observed)
+        virtual_proxy = _restored(scene, ring, virtual_proxy)
     elif ring.intent is not None:
-        return rotation.conclude(scene, seen, rotation.first_step(scene, seen), outcome, resumed=planned.key is RESUME)
-    checks = _login(scene, ring, observed, proxies)
+        return rotation.conclude(scene, seen, looking.first_step(scene, seen), outcome, resumed=planned.key is RESUME)
+    checks = _login(scene, ring, virtual_proxy, proxies)
     reason, message = (
         outcome.value.capitalize(),
         f"the virtual proxy {scene.spec.prefix!r} is as desired, its login tested",
     )
-    return scene.result(ring, outcome, reason, message, checks)
+    return scene.result(ring, outcome, reason, message, checks, virtual_proxy=virtual_proxy)
 
 
 def _create(scene: Scene, ring: Ring, planned: Plan) -> tuple[Ring, VirtualProxy]:
@@ -144,33 +142,35 @@ def _posted(scene: Scene, body: Mapping[str, Json], version: KeyVersion) -> Virt
     raise other
 
 
-def _repair(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings, standing: Found) -> VirtualProxy:
+def _repair(
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, around: Surroundings, standing: Found
+) -> VirtualProxy:
     """PUT the fields that differ. An edit made in between survives: the difference is computed anew on top of it."""
     repository = scene.world.repository
     for attempt in range(1, PUT_ATTEMPTS + 1):
-        changes = plan(scene.spec, ring, observed, around, standing).changes
+        changes = plan(scene.spec, ring, virtual_proxy, around, standing).changes
         if not changes:
-            return observed
-        check_complete(scene.spec.name, scene.auth, ring, observed)
+            return virtual_proxy
+        check_complete(scene.spec.name, scene.auth, ring, virtual_proxy)
         scene.world.tell(f"changing {', '.join(change.field for change in changes)}")
         try:
-            repository.update(applied(changes, observed.entity))
+            repository.update(applied(changes, virtual_proxy.entity))
         except (Conflict, *NO_ANSWER):
             if attempt == PUT_ATTEMPTS:
                 raise
         scene.world.logins.refresh()
-        observed = patiently(scene, partial(repository.virtual_proxy, observed.id))
+        virtual_proxy = patiently(scene, partial(repository.virtual_proxy, virtual_proxy.id))
     raise Refused(
         f"{scene.spec.name}: the server takes the changes, but does not show them",
         hint=f"compare with rotator create-proxy {scene.spec.name} --plan",
     )
 
 
-def _link(scene: Scene, observed: VirtualProxy, links: tuple[ProxyService, ...]) -> None:
+def _link(scene: Scene, virtual_proxy: VirtualProxy, links: tuple[ProxyService, ...]) -> None:
     """Link it to these proxies, and see that each has that link and has lost none. Raises Refused."""
     for proxy in links:
         scene.world.tell(f"linking it to the proxy on {proxy.host}")
-        _linked_once(scene, proxy, observed.id)
+        _linked_once(scene, proxy, virtual_proxy.id)
     if not links:
         return
     scene.world.logins.refresh()
@@ -178,7 +178,7 @@ def _link(scene: Scene, observed: VirtualProxy, links: tuple[ProxyService, ...])
     for proxy in links:
         linked = now.get(proxy.id, frozenset())
         lost = proxy.virtual_proxies - linked
-        if observed.id not in linked or lost:
+        if virtual_proxy.id not in linked or lost:
             raise Refused(
                 f"{scene.spec.name}: the proxy on {proxy.host} does not show the link that was made"
                 + (f", and has lost {len(lost)} others" if lost else ""),
@@ -203,31 +203,32 @@ def _linked_once(scene: Scene, proxy: ProxyService, proxy_id: str) -> None:
             return
 
 
-def _restored(scene: Scene, ring: Ring, observed: VirtualProxy) -> VirtualProxy:
+def _restored(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> VirtualProxy:
     """The current key's certificate on a virtual proxy that has lost it."""
     current = ring.at(Stage.CURRENT)
     assert current is not None  # noqa: S101 - the plan says RESTORE only then
-    if observed.fingerprint == current.fingerprint:
-        return observed
-    if observed.certificate.strip():
-        raise drift(scene.spec.name, ring, observed)
+    if virtual_proxy.fingerprint == current.fingerprint:
+        return virtual_proxy
+    if virtual_proxy.certificate.strip():
+        raise drift(scene.spec.name, ring, virtual_proxy)
     scene.world.tell(f"putting the certificate of the current key {short(current.fingerprint)} back")
-    return steps.put_back(scene, ring, observed, current)
+    return steps.put_back(scene, ring, virtual_proxy, current)
 
 
-def _login(scene: Scene, ring: Ring, observed: VirtualProxy, proxies: tuple[ProxyService, ...]) -> tuple[Check, ...]:
+def _login(
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: tuple[ProxyService, ...]
+) -> tuple[Check, ...]:
     current = ring.at(Stage.CURRENT)
     assert current is not None  # noqa: S101 - a plan without a key to make keeps or restores the current one
     scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
-    key, patience = scene.world.keystore.key(current), scene.spec.rotation.settle_timeout
-    checks = scene.tests.accepted(verification.CURRENT, key, observed, proxies, patience)
-    if verification.all_passed(checks):
-        return checks
-    raise VerificationFailed(
-        f"{scene.spec.name}: the virtual proxy is as desired, but the current key does not log in everywhere: "
-        f"{verification.worst_of(checks)}",
+    return scene.tests.proven(
+        scene.world.keystore.key(current),
+        virtual_proxy,
+        proxies,
+        patience=scene.spec.rotation.settle_timeout,
+        said="the virtual proxy is as desired, but the current key does not log in everywhere",
         hint="look closer with rotator doctor",
-    ).with_checks(checks)
+    )
 
 
 def _surroundings(scene: Scene) -> Surroundings:
@@ -235,42 +236,33 @@ def _surroundings(scene: Scene) -> Surroundings:
     return Surroundings(repository.virtual_proxies(), repository.proxies(), repository.nodes())
 
 
-def _linked(scene: Scene, observed: VirtualProxy) -> tuple[ProxyService, ...]:
-    return rotation.linked(patiently(scene, scene.world.repository.proxies), observed)
+def _linked(scene: Scene, virtual_proxy: VirtualProxy) -> tuple[ProxyService, ...]:
+    return looking.linked(patiently(scene, scene.world.repository.proxies), virtual_proxy)
 
 
-def _restarting(observed: VirtualProxy | None, planned: Plan, around: Surroundings) -> tuple[ProxyService, ...]:
+def _restarting(virtual_proxy: VirtualProxy | None, planned: Plan, around: Surroundings) -> tuple[ProxyService, ...]:
     """The proxies that restart: those it is linked to where the entity changes, and those it will be linked to."""
-    edited = observed is not None and (bool(planned.changes) or planned.key is not KEEP)
+    edited = virtual_proxy is not None and (bool(planned.changes) or planned.key is not KEEP)
     joining = {proxy.id for proxy in planned.links}
     return tuple(
         proxy
         for proxy in around.proxies
-        if proxy.id in joining or (edited and observed is not None and observed.id in proxy.virtual_proxies)
+        if proxy.id in joining or (edited and virtual_proxy is not None and virtual_proxy.id in proxy.virtual_proxies)
     )
 
 
-def remember(scene: Scene, ring: Ring, observed: VirtualProxy) -> Ring:
-    """Under the certificate, which sees everything, keep what the lists hold for runs that may see less."""
-    if scene.auth is not Auth.CERTIFICATE:
-        return ring
-    baseline = baseline_of(observed)
-    if ring.baseline == baseline and ring.proxy_id == observed.id:
-        return ring
-    return scene.world.keystore.save(stages.with_baseline(ring, observed.id, baseline))
-
-
-def _unchanged(scene: Scene, ring: Ring, observed: VirtualProxy, around: Surroundings) -> Result:
-    proxies = rotation.linked(around.proxies, observed)
-    checks = _login(scene, ring, observed, proxies)
+def _unchanged(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, around: Surroundings) -> Result:
+    proxies = looking.linked(around.proxies, virtual_proxy)
+    checks = _login(scene, ring, virtual_proxy, proxies)
     message = f"the virtual proxy {scene.spec.prefix!r} is as desired; nothing was changed"
-    result = scene.result(ring, Outcome.UNCHANGED, "AsDesired", message, checks)
-    return replace(result, proxy_id=observed.id, extra={"plan": []})
+    return scene.result(
+        ring, Outcome.UNCHANGED, "AsDesired", message, checks, virtual_proxy=virtual_proxy, extra={"plan": []}
+    )
 
 
-def _planned(scene: Scene, ring: Ring, observed: VirtualProxy | None, planned: Plan) -> Result:
+def _planned(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy | None, planned: Plan) -> Result:
     rows = described(planned)
     outcome, reason = (Outcome.PLANNED, "Differs") if rows else (Outcome.UNCHANGED, "AsDesired")
     message = f"{len(rows)} changes" if rows else "as desired; there is nothing to change"
-    result = scene.result(ring, outcome, reason, message, ())
-    return replace(result, proxy_id=observed.id if observed else None, extra={"plan": [*rows]})
+    result = scene.result(ring, outcome, reason, message, virtual_proxy=virtual_proxy, extra={"plan": [*rows]})
+    return result if virtual_proxy else replace(result, proxy_id=None)

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from rotator import intents, rotation, verification
+from rotator import intents, looking, rotation
 from rotator.adoption import replace_key
-from rotator.errors import Drift, KeyStoreError, Refused, Undone, VerificationFailed
+from rotator.errors import Drift, KeyStoreError, Refused, Undone
 from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.pruning import prunable
 from rotator.planning.recovery import Evidence, Finding, Step, Way, assess
-from rotator.provisioning import remember
-from rotator.rotation import Observed
 from rotator.scene import Scene
 from rotator.setting import NO_ANSWER
 
@@ -37,7 +35,7 @@ def recover(scene: Scene, lost: LostKey | None = None) -> Result:
 def _recovered(scene: Scene) -> Result:
     ring = scene.world.keystore.ring()
     try:
-        observed = rotation.look(scene, ring)
+        observed = looking.look(scene, ring)
     except NO_ANSWER as error:
         found = assess(Evidence(ring, None, frozenset(), asked=False))
         error.hint = f"nothing was changed; {found.way}: rotator recover {scene.spec.name}. {_from_keyring(ring)}"
@@ -46,7 +44,7 @@ def _recovered(scene: Scene) -> Result:
         _accept_uncontested(scene)
         raise
     virtual_proxy = observed.virtual_proxy
-    found = rotation.found(scene, ring, virtual_proxy)
+    found = looking.found(scene, ring, virtual_proxy)
     scene.world.tell(f"found: {found.finding}; {found.way}")
     if found.way is Way.CONCLUDE:
         return _concluded(scene, observed)
@@ -55,25 +53,21 @@ def _recovered(scene: Scene) -> Result:
     if found.way in (Way.RESTORE, Way.PERSON):
         _accept_uncontested(scene)
         raise problem(scene.spec.name, ring, virtual_proxy, found)
-    ring = remember(scene, ring, virtual_proxy)
+    ring = looking.remember(scene, ring, virtual_proxy)
     if found.finding is Finding.NOTHING:
         message = "neither the server nor the keyring has a key of it"
-        return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message), proxy_id=virtual_proxy.id)
+        return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
     current = _current(ring)
-    checks = scene.tests.accepted(
-        verification.CURRENT, scene.world.keystore.key(current), virtual_proxy, observed.proxies
-    )
-    if not verification.all_passed(checks):
-        raise verification.failed(scene.spec.name, checks)
+    checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
-    return replace(scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks), proxy_id=virtual_proxy.id)
+    return scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks, virtual_proxy=virtual_proxy)
 
 
 def _accept_uncontested(scene: Scene) -> None:
     """Where nobody can log in, nothing contradicts an older copy of the keyring: create-proxy then goes on from it."""
     repository = scene.world.repository
     there = repository.find(scene.spec.prefix)
-    if there is None or not there.certificate.strip() or not rotation.linked(repository.proxies(), there):
+    if there is None or not there.certificate.strip() or not looking.linked(repository.proxies(), there):
         scene.world.keystore.accept()
 
 
@@ -87,36 +81,38 @@ def _from_keyring(ring: Ring) -> str:
     return f"{holds or 'The keyring has no current key of it'}; {doing}"
 
 
-def _concluded(scene: Scene, observed: Observed) -> Result:
+def _concluded(scene: Scene, observed: looking.Observed) -> Result:
     """The change under way, to its end. What it undoes is what was wanted here: no failure."""
-    step = rotation.first_step(scene, observed)
+    step = looking.first_step(scene, observed)
     scene.world.tell("finishing the change that an earlier run began")
     try:
         return rotation.conclude(scene, observed, step, Outcome.RECOVERED, resumed=True)
     except Undone as error:
         ring = scene.world.keystore.ring()
-        result = scene.result(ring, Outcome.RECOVERED, error.reason, error.message, error.checks)
-        return replace(result, proxy_id=observed.virtual_proxy.id)
+        seen = observed.virtual_proxy
+        return scene.result(ring, Outcome.RECOVERED, error.reason, error.message, error.checks, virtual_proxy=seen)
 
 
-def _aligned(scene: Scene, observed: Observed, finding: Finding) -> Result:
+def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Result:
     """The key that the server shows is ours: it becomes current, once it has logged in everywhere."""
     name, keystore = scene.spec.name, scene.world.keystore
     known = observed.ring.known(observed.virtual_proxy.fingerprint)
     assert known is not None  # noqa: S101 - a key is aligned only where the ring knows it
-    checks = scene.tests.accepted(verification.CURRENT, keystore.key(known), observed.virtual_proxy, observed.proxies)
-    if not verification.all_passed(checks):
-        raise VerificationFailed(
-            f"{name}: the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in "
-            f"everywhere: {verification.worst_of(checks)}",
-            hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
-        ).with_checks(checks)
+    checks = scene.tests.proven(
+        keystore.key(known),
+        observed.virtual_proxy,
+        observed.proxies,
+        said=f"the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in everywhere",
+        hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
+    )
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)
     version = replace(known, stage=Stage.CURRENT, since=now, certificate=kept)
-    ring = remember(scene, keystore.save(stages.with_current(observed.ring, version, now)), observed.virtual_proxy)
+    ring = looking.remember(
+        scene, keystore.save(stages.with_current(observed.ring, version, now)), observed.virtual_proxy
+    )
     message = f"the server shows the {known.stage} key {short(known.fingerprint)}: it logs in, and is current now"
-    return replace(scene.result(ring, Outcome.RECOVERED, finding, message, checks), proxy_id=observed.virtual_proxy.id)
+    return scene.result(ring, Outcome.RECOVERED, finding, message, checks, virtual_proxy=observed.virtual_proxy)
 
 
 def _replaced(scene: Scene, lost: LostKey) -> Result:
@@ -141,16 +137,16 @@ def rollback(scene: Scene) -> Result:
     """
     name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     if ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK:
-        step = rotation.first_step(scene, observed)
+        step = looking.first_step(scene, observed)
         return _rolled_back(scene, rotation.conclude(scene, observed, step, Outcome.ROLLED_BACK, resumed=True))
     if ring.intent is not None:
         raise Refused(
             f"{name}: a change of its certificate is not finished, so it is not known what to go back from",
             hint=f"finish or undo it first: rotator recover {name}",
         )
-    rotation.first_step(scene, observed)  # which raises where the server does not hold the current key
+    looking.first_step(scene, observed)  # which raises where the server does not hold the current key
     previous = ring.at(Stage.PREVIOUS)
     if previous is None:
         raise Refused(
@@ -162,7 +158,7 @@ def rollback(scene: Scene) -> Result:
             f"{name}: the previous key {short(previous.fingerprint)} is not in the keyring any more",
             hint=f"make a new one instead: rotator rotate {name} --now",
         )
-    rotation.ask(scene, observed.proxies)
+    looking.ask(scene, observed.proxies)
     ring = intents.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROLLBACK, previous)
     result = rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROLLED_BACK)
     return _rolled_back(scene, result)
@@ -185,16 +181,18 @@ def prune(scene: Scene, keep: int) -> Result:
     A key goes before its line in the ring: cut short, the next prune goes on.
     """
     ring = scene.world.keystore.ring()
-    observed = rotation.look(scene, ring)
+    observed = looking.look(scene, ring)
     doomed = prunable(ring, observed.virtual_proxy, keep, scene.world.clock.now())
     for version in doomed:
         scene.world.tell(f"deleting the retired key {short(version.fingerprint)}")
         scene.world.keystore.remove(ring, version)
         ring = scene.world.keystore.save(stages.without(ring, version))
     message = f"{len(doomed)} retired keys deleted, {len(ring.keys)} keys kept"
-    result = scene.result(ring, Outcome.PRUNED if doomed else Outcome.UNCHANGED, "Pruned", message)
-    return replace(
-        result,
-        proxy_id=observed.virtual_proxy.id,
+    return scene.result(
+        ring,
+        Outcome.PRUNED if doomed else Outcome.UNCHANGED,
+        "Pruned",
+        message,
+        virtual_proxy=observed.virtual_proxy,
         extra={"deleted": [version.fingerprint for version in doomed], "kept": len(ring.keys)},
     )

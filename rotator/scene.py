@@ -1,11 +1,12 @@
 """One virtual proxy in one run, with everything its verbs work with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rotator import verification
 from rotator.errors import Refused
-from rotator.model import Auth, Check, Outcome, ProxySpec, Result, Ring, Stage
+from rotator.model import Auth, Check, Json, KeyVersion, Outcome, ProxySpec, Result, Ring, Stage, VirtualProxy
 from rotator.ports import World
 
 
@@ -34,15 +35,27 @@ class Scene:
         """Test logins on the proxies of this virtual proxy."""
         return verification.TestLogins(self.spec, self.world.logins, self.world.clock)
 
-    def result(self, ring: Ring, outcome: Outcome, reason: str, message: str, checks: Sequence[Check] = ()) -> Result:
-        """What a verb came to, with the key that is current now."""
+    def result(
+        self,
+        ring: Ring,
+        outcome: Outcome,
+        reason: str,
+        message: str,
+        checks: Sequence[Check] = (),
+        *,
+        virtual_proxy: VirtualProxy | None = None,
+        key: KeyVersion | None = None,
+        extra: Mapping[str, Json] = MappingProxyType({}),
+    ) -> Result:
+        """What a verb came to: `virtual_proxy` as it was seen, else its id is from the ring; `key`, else the current one."""
         return Result(
             site=self.spec.site,
             name=self.spec.name,
             outcome=outcome,
             reason=str(reason),
             message=message,
-            proxy_id=ring.proxy_id,
-            key=ring.at(Stage.CURRENT),
+            proxy_id=virtual_proxy.id if virtual_proxy else ring.proxy_id,
+            key=key or ring.at(Stage.CURRENT),
             checks=tuple(checks),
+            extra=extra,
         )

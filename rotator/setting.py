@@ -38,14 +38,14 @@ def put(
         for attempt in range(PUT_ATTEMPTS):
             if attempt:
                 scene.world.clock.sleep(min(verification.FIRST_WAIT * 2**attempt, verification.LONGEST_WAIT))
-            observed = patiently(scene, ask) if attempt else ask()
-            if observed.fingerprint == goal:
+            virtual_proxy = patiently(scene, ask) if attempt else ask()
+            if virtual_proxy.fingerprint == goal:
                 # What an earlier run sent, or this one, has landed meanwhile.
                 break
-            _check_start(scene, observed, start)
-            check_complete(scene.spec.name, scene.auth, ring, observed)
+            _check_start(scene, virtual_proxy, start)
+            check_complete(scene.spec.name, scene.auth, ring, virtual_proxy)
             try:
-                repository.update(with_certificate(observed, text))
+                repository.update(with_certificate(virtual_proxy, text))
                 taken = True
                 break
             except Conflict:
@@ -54,28 +54,28 @@ def put(
             except NO_ANSWER as error:
                 unanswered = error
         scene.world.logins.refresh()
-        observed = patiently(scene, ask)
+        virtual_proxy = patiently(scene, ask)
     except RotatorError as error:
         # Whatever went wrong last: a PUT that was not answered may still have been, or be, applied.
         if unanswered is not None and not isinstance(error, Drift):
             raise unanswered from None
         error.unchanged = unanswered is None and not taken
         raise
-    if observed.fingerprint == goal:
-        return observed
+    if virtual_proxy.fingerprint == goal:
+        return virtual_proxy
     if unanswered is not None:
         raise unanswered
     raise Drift(
-        f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows {named(observed.fingerprint)}",
+        f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows {named(virtual_proxy.fingerprint)}",
         hint=f"somebody else changes this virtual proxy; find out who: rotator status {scene.spec.name}",
     )
 
 
-def _check_start(scene: Scene, observed: VirtualProxy, start: Fingerprint | None) -> None:
-    if observed.fingerprint != start:
+def _check_start(scene: Scene, virtual_proxy: VirtualProxy, start: Fingerprint | None) -> None:
+    if virtual_proxy.fingerprint != start:
         raise Drift(
             f"{scene.spec.name}: the certificate changed under the rotation: expected {named(start)}, "
-            f"the server shows {named(observed.fingerprint)}",
+            f"the server shows {named(virtual_proxy.fingerprint)}",
             hint=f"somebody else changes this virtual proxy; find out who: rotator status {scene.spec.name}",
         )
 

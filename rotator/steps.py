@@ -81,7 +81,9 @@ def described(key: PrivateKey, certificate: str, stage: Stage, scene: Scene) -> 
     )
 
 
-def set_certificate(scene: Scene, ring: Ring, observed: VirtualProxy, *, resumed: bool) -> tuple[Ring, VirtualProxy]:
+def set_certificate(
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, *, resumed: bool
+) -> tuple[Ring, VirtualProxy]:
     """The step set: the intent's certificate on the server.
 
     Gives the intent up where nothing was changed for certain, but not one that an earlier run opened (`resumed`), whose
@@ -90,11 +92,11 @@ def set_certificate(scene: Scene, ring: Ring, observed: VirtualProxy, *, resumed
     intent = opened(ring)
     text = scene.world.keystore.certificate(version_of(ring, intent.after).certificate)
     if resumed:
-        ring = scene.world.keystore.save(stages.opened(ring, intent, observed.modified))
+        ring = scene.world.keystore.save(stages.opened(ring, intent, virtual_proxy.modified))
     scene.world.tell(f"putting the certificate of {short(intent.after)} on the virtual proxy")
     try:
         with scene.world.journal.step("set", intent.after):
-            return ring, put(scene, ring, observed.id, start=intent.before, goal=intent.after, text=text)
+            return ring, put(scene, ring, virtual_proxy.id, start=intent.before, goal=intent.after, text=text)
     except RotatorError as error:
         if error.unchanged and not resumed:
             withdraw(scene, ring)
@@ -103,20 +105,22 @@ def set_certificate(scene: Scene, ring: Ring, observed: VirtualProxy, *, resumed
         raise
 
 
-def put_back(scene: Scene, ring: Ring, observed: VirtualProxy, version: KeyVersion) -> VirtualProxy:
+def put_back(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, version: KeyVersion) -> VirtualProxy:
     """The certificate of a key that is current already, on a virtual proxy that shows another or none."""
     text = scene.world.keystore.certificate(version.certificate)
-    return put(scene, ring, observed.id, start=observed.fingerprint, goal=version.fingerprint, text=text)
+    return put(scene, ring, virtual_proxy.id, start=virtual_proxy.fingerprint, goal=version.fingerprint, text=text)
 
 
-def test(scene: Scene, change: Change, observed: VirtualProxy, proxies: Sequence[ProxyService]) -> tuple[Check, ...]:
+def test(
+    scene: Scene, change: Change, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
+) -> tuple[Check, ...]:
     """The step test: the new key logs in as the right user on every linked proxy, each given `settle_timeout`."""
     assert change.new is not None  # noqa: S101 - a change goes forward only where the keyring has the new key
     after = change.intent.after
     scene.world.tell(f"testing a login with {short(after)} on {len(proxies)} proxies")
     patience = scene.spec.rotation.settle_timeout
     with scene.world.journal.step("test", after):
-        return scene.tests.accepted(verification.PENDING, change.new, observed, proxies, patience)
+        return scene.tests.accepted(verification.PENDING, change.new, virtual_proxy, proxies, patience)
 
 
 class NotPromoted(Exception):
@@ -124,18 +128,18 @@ class NotPromoted(Exception):
 
 
 def finish(
-    scene: Scene, ring: Ring, observed: VirtualProxy, proxies: Sequence[ProxyService]
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
 ) -> tuple[Ring, tuple[Check, ...]]:
     """The step finish: promote, hand over, and see that the previous key is refused. There is no way back from here.
 
     Raises NotPromoted where the very first of this, the promotion, did not happen: then there is.
     """
     with scene.world.journal.step("finish", opened(ring).after):
-        return _finished(scene, ring, observed, proxies)
+        return _finished(scene, ring, virtual_proxy, proxies)
 
 
 def _finished(
-    scene: Scene, ring: Ring, observed: VirtualProxy, proxies: Sequence[ProxyService]
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
 ) -> tuple[Ring, tuple[Check, ...]]:
     now = scene.world.clock.now()
     intent = opened(ring)
@@ -150,7 +154,7 @@ def _finished(
         ring = deliver(scene, ring)
     except NotDelivered as error:
         undelivered = error
-    checks = _previous_refused(scene, ring, observed, proxies)
+    checks = _previous_refused(scene, ring, virtual_proxy, proxies)
     if undelivered is not None:
         raise undelivered.with_checks(checks)
     return ring, checks
@@ -222,7 +226,7 @@ def _undelivered(scene: Scene, version: KeyVersion, what: str, cause: KeyStoreEr
 
 
 def _previous_refused(
-    scene: Scene, ring: Ring, observed: VirtualProxy, proxies: Sequence[ProxyService]
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
 ) -> tuple[Check, ...]:
     """The previous key must be refused wherever the new one was accepted. Raises PersonNeeded."""
     previous = ring.at(Stage.PREVIOUS)
@@ -239,7 +243,7 @@ def _previous_refused(
             f"{error.message}",
             hint=f"nobody can log in with a key that is lost; else mend the keyring and run rotator verify {scene.spec.name}",
         ) from None
-    checks = scene.tests.refused(verification.PREVIOUS, key, observed, reachable, patience)
+    checks = scene.tests.refused(verification.PREVIOUS, key, virtual_proxy, reachable, patience)
     if verification.all_passed(checks):
         return checks
     raise PersonNeeded(

@@ -15,7 +15,7 @@ def undo(
     scene: Scene,
     ring: Ring,
     change: Change,
-    observed: VirtualProxy,
+    virtual_proxy: VirtualProxy,
     proxies: Sequence[ProxyService],
     failed: Sequence[Check],
     cause: str,
@@ -26,14 +26,14 @@ def undo(
     intent then stays open, on its way back.
     """
     with scene.world.journal.step("undo", change.intent.before):
-        return _undone(scene, ring, change, observed, proxies, failed, f"{scene.spec.name}: {cause}")
+        return _undone(scene, ring, change, virtual_proxy, proxies, failed, f"{scene.spec.name}: {cause}")
 
 
 def _undone(
     scene: Scene,
     ring: Ring,
     change: Change,
-    observed: VirtualProxy,
+    virtual_proxy: VirtualProxy,
     proxies: Sequence[ProxyService],
     failed: Sequence[Check],
     cause: str,
@@ -42,9 +42,11 @@ def _undone(
     scene.world.tell(f"putting {named(before)} back")
     try:
         ring = _way_back(scene, ring)
-        if observed.fingerprint != before:
-            observed = put(scene, ring, observed.id, start=change.intent.after, goal=before, text=_text(change))
-        back = _back_in_place(scene, change, observed, proxies)
+        if virtual_proxy.fingerprint != before:
+            virtual_proxy = put(
+                scene, ring, virtual_proxy.id, start=change.intent.after, goal=before, text=_text(change)
+            )
+        back = _back_in_place(scene, change, virtual_proxy, proxies)
     except NotFound:
         raise UndoFailed(
             f"{cause}; and there is nothing to put the old certificate back on: the virtual proxy "
@@ -87,12 +89,14 @@ def _way_back(scene: Scene, ring: Ring) -> Ring:
 
 
 def _back_in_place(
-    scene: Scene, change: Change, observed: VirtualProxy, proxies: Sequence[ProxyService]
+    scene: Scene, change: Change, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
 ) -> tuple[Check, ...]:
     """Test logins with the key that was put back; none where its private key is not ours, as under `--replace-key`."""
     if change.old is None:
         return ()
-    return scene.tests.accepted(verification.CURRENT, change.old, observed, proxies, scene.spec.rotation.settle_timeout)
+    return scene.tests.accepted(
+        verification.CURRENT, change.old, virtual_proxy, proxies, scene.spec.rotation.settle_timeout
+    )
 
 
 def _by_hand(scene: Scene) -> str:

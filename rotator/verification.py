@@ -64,6 +64,31 @@ class TestLogins:
         """
         return self._checks(name, _ACCEPTED, lambda proxy: self._login(key, virtual_proxy, proxy), proxies, patience)
 
+    def proven(
+        self,
+        key: PrivateKey,
+        virtual_proxy: VirtualProxy,
+        proxies: Sequence[ProxyService],
+        *,
+        patience: timedelta = timedelta(0),
+        said: str = "the current key does not log in everywhere",
+        hint: str | None = None,
+    ) -> tuple[Check, ...]:
+        """The proof that `key`, the one that the server shows, logs in on each proxy: the checks, which all passed.
+
+        Raises VerificationFailed otherwise, which carries the checks: `said` is its sentence, before what went wrong on
+        which proxy.
+        """
+        checks = self.accepted(CURRENT, key, virtual_proxy, proxies, patience)
+        if all_passed(checks):
+            return checks
+        raise VerificationFailed(
+            f"{self.spec.name}: {said}: {worst_of(checks)}",
+            hint=hint
+            or "see that the proxies named are up, that clocks agree (rotator doctor), and that claims and audience are "
+            f"as configured (rotator create-proxy {self.spec.name} --plan)",
+        ).with_checks(checks)
+
     def refused(
         self,
         name: str,
@@ -161,15 +186,6 @@ def all_passed(checks: Sequence[Check]) -> bool:
     """Whether the checks prove something: skipped proxies do not count, of the others there is one and all pass."""
     counted = [check for check in checks if not check.skipped]
     return bool(counted) and all(check.result is CheckResult.PASSED for check in counted)
-
-
-def failed(name: str, checks: Sequence[Check]) -> VerificationFailed:
-    """The error for checks that did not all pass."""
-    return VerificationFailed(
-        f"{name}: the current key does not log in everywhere: {worst_of(checks)}",
-        hint="see that the proxies named are up, that clocks agree (rotator doctor), and that claims and audience are "
-        f"as configured (rotator create-proxy {name} --plan)",
-    ).with_checks(checks)
 
 
 def worst_of(checks: Sequence[Check]) -> str:

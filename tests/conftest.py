@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 
-pytest_plugins = ["sandbox_process", "secret_service", "systemd_server", "worlds.fixtures"]
+pytest_plugins = ["sandbox_process", "first_configuration", "secret_service", "systemd_server", "worlds.fixtures"]
 
 TRAPS = (
     "PROXY",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from waiting import eventually
 
 
 ROTATOR = (sys.executable, "-m", "rotator")
 QUICK = ("--qrs-port", "0", "--qps-port", "0", "--proxy-port", "0", "--restart-delay", "0")
+XRF = "0123456789abcdef"
 
 
 @dataclass
@@ -95,6 +98,25 @@ class Sandbox:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
             return json.load(answer)
 
+    def qrs(self, method: str, path: str, body: object = None) -> Any:
+        """What QRS answers its admin, who shows the client certificate; `path` begins with /qrs."""
+        trust = ssl.create_default_context(cafile=str(self.folder / "root.pem"))
+        trust.load_cert_chain(self.folder / "client.pem", self.folder / "client_key.pem")
+        request = urllib.request.Request(
+            f"{self.ready['qrs']}{path}?xrfkey={XRF}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"X-Qlik-Xrfkey": XRF, "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"},
+        )
+        https = urllib.request.HTTPSHandler(context=trust)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({}), https).open(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def virtual_proxy(self, prefix: str = "portal") -> dict[str, Any]:
+        """The whole entity, as its admin sees it."""
+        found: list[dict[str, Any]] = self.qrs("GET", "/qrs/virtualproxyconfig/full")
+        return next(entity for entity in found if entity["prefix"] == prefix)
+
     def fault(self, text: str) -> None:
         self.control("POST", "/faults", text)
 
@@ -104,6 +126,27 @@ class Sandbox:
 
     def forget_requests(self) -> None:
         self.control("DELETE", "/requests")
+
+    def holds_back(self) -> int:
+        """How many requests the fault `slow` is holding back."""
+        return int(self.control("GET", "/held"))
+
+    def wait_held(self, process: "subprocess.Popen[Any]", beyond: int = 0) -> None:
+        """Wait until more than `beyond` requests are held back. Raises AssertionError where `process` ends before."""
+        assert self.held_or_ended(process, beyond), f"no request was held back: {process!r}"
+
+    def held_or_ended(self, process: "subprocess.Popen[Any]", beyond: int = 0) -> bool:
+        """Wait until more than `beyond` requests are held back, which is true, or `process` has ended, which is false."""
+        held = False
+
+        def decided() -> bool:
+            nonlocal held
+            ended = process.poll() is not None
+            held = self.holds_back() > beyond
+            return held or ended
+
+        eventually("a request is held back", decided)
+        return held
 
 
 @pytest.fixture

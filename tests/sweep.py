@@ -10,11 +10,13 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from waiting import eventually
 
 from rotator.keys import PrivateKey
 
@@ -125,8 +127,8 @@ class Watched:
     asked_for: tuple[str, ...] = ()
     seen: dict[str, set[bytes]] = field(default_factory=dict)
 
-    def run(self, stdin: bytes = b"") -> dict[str, bytes]:
-        """Run it to its end. What was seen, by where."""
+    def run(self, stdin: bytes = b"", until: Callable[[], bool] = lambda: True) -> dict[str, bytes]:
+        """Run it to its end. What was seen, by where. Its standard input ends only when `until()` holds."""
         process = subprocess.Popen(
             self.command,
             stdin=subprocess.PIPE,
@@ -138,12 +140,23 @@ class Watched:
         watcher = threading.Thread(target=self._watch, args=(process.pid, stop))
         watcher.start()
         try:
-            out, err = process.communicate(stdin, timeout=120)
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):
+                process.stdin.write(stdin)
+                process.stdin.flush()
+            eventually("what is waited for was seen", lambda: process.poll() is not None or until())
+            out, err = process.communicate(timeout=120)
         finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
             stop.set()
             watcher.join()
-        proc = {place: b"\n".join(contents) for place, contents in self.seen.items()}
-        return {"stdout": out, "stderr": err, **proc}
+        return {"stdout": out, "stderr": err, **self.so_far()}
+
+    def so_far(self) -> dict[str, bytes]:
+        """What /proc has shown up to now, by where."""
+        return {place: b"\n".join(tuple(contents)) for place, contents in tuple(self.seen.items())}
 
     def _watch(self, pid: int, stop: threading.Event) -> None:
         while not stop.is_set():

@@ -1,22 +1,27 @@
 """Values for tests of decisions."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from rotator.model import (
     JWT_METHOD,
     Digest,
     Fingerprint,
+    Intent,
+    IntentKind,
     KeyVersion,
     ProxySpec,
     Ring,
     Stage,
     User,
     VirtualProxy,
+    Window,
 )
 
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
+INTENT = Intent("i", IntentKind.ROTATE, NOW, Fingerprint("a" * 64), None, Fingerprint("b" * 64))
 
 
 def key(

@@ -1,7 +1,6 @@
 """rotator adopt."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,10 +14,6 @@ from rotator.report import text
 
 if TYPE_CHECKING:
     from rotator.scene import Scene
-
-STANDARD_INPUT = "-"
-LARGEST_KEY_FILE = 64 * 1024
-"""Bytes: an RSA key of 16,384 bits in PEM has 13 KB."""
 
 
 def adopt(
@@ -77,13 +72,9 @@ def typed_fingerprint(scene: "Scene") -> str:
 
 
 def _read(path: str) -> bytes:
-    try:
-        with sys.stdin.buffer if path == STANDARD_INPUT else Path(path).open("rb") as file:
-            data = file.read(LARGEST_KEY_FILE + 1)
-    except OSError as error:
-        raise UsageError(
-            f"--key {path}: {error.strerror}", hint="give the file of the private key, or - for standard input"
-        ) from None
-    if not data.strip() or len(data) > LARGEST_KEY_FILE:
+    from rotator.cli.secret_input import LARGEST, given
+
+    data = given(path, "--key")
+    if not data.strip() or len(data) > LARGEST:
         raise KeyMaterialError(f"--key {path}: {'too large for' if data.strip() else 'empty, not'} a private key")
     return data

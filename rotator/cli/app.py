@@ -19,9 +19,9 @@ from rotator.cli.create_proxy import create_proxy
 from rotator.cli.daemon import daemon
 from rotator.cli.demo import demo
 from rotator.cli.doctor import doctor
-from rotator.cli.due import due
+from rotator.cli.due import DUE_ERROR, due
 from rotator.cli.history import history
-from rotator.cli.init import init
+from rotator.cli.init.command import init
 from rotator.cli.install_task import install_task
 from rotator.cli.install_units import install_units
 from rotator.cli.keys import keys
@@ -41,8 +41,6 @@ from rotator.cli.verify import verify
 from rotator.errors import ExitStatus, PersonNeeded, RotatorError, UsageError
 
 
-DUE_ERROR = 255
-"""The status with which `due` tells systemd's ExecCondition= of every error; 1 to 254 would mean: skip."""
 INTERRUPTED = 130
 
 _started: list[Session] = []

@@ -19,8 +19,8 @@ from rotator.errors import RotatorError, ServerUnreachable
 
 
 USER: Final = r"CORP\alice"
-START_LIMIT: Final = 30.0
-"""Seconds the sandbox may take to start or to stop."""
+LIMIT: Final = 30.0
+"""Seconds the sandbox may take to answer, and to stop."""
 
 
 def demo() -> None:
@@ -73,7 +73,7 @@ def _sandbox(folder: Path) -> Iterator[dict[str, object]]:
             yield json.loads(line)
         finally:
             process.terminate()
-            process.wait(START_LIMIT)
+            process.wait(LIMIT)
 
 
 _SELF: Final = (sys.executable, "-P", "-m", "rotator")
@@ -110,7 +110,7 @@ def _login(url: str, token: str, trust: ssl.SSLContext) -> tuple[int, str]:
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - https, ours
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
     try:
-        with opener.open(request, timeout=START_LIMIT) as answer:
+        with opener.open(request, timeout=LIMIT) as answer:
             user = json.load(answer)
             return answer.status, f"logged in as {user['userDirectory']}\\{user['userId']}"
     except urllib.error.HTTPError as error:

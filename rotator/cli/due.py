@@ -6,10 +6,12 @@ import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
-from rotator.model import Outcome, ProxySpec, Result, Stage
+from rotator.model import Outcome, ProxySpec, Result, Stage, utc
 
 
 NOTHING_DUE = 1
+DUE_ERROR = 255
+"""Of every error; 1 to 254 would tell systemd's ExecCondition= to skip."""
 
 
 def due(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
@@ -30,7 +32,7 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
         ring = keyring.keystore(spec).ring()
         found = decide(spec, ring, now)
         if found.reason is DueReason.NO_WINDOW:
-            from rotator.rotation import no_window
+            from rotator.planning.windows import no_window
 
             raise no_window(spec)
         if not found.due and found.reason is not DueReason.NO_KEY and session.config.notify.wanted:
@@ -39,7 +41,7 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
             waits = notice_due(session.config, spec, now)
             if waits is not None:
                 found = Due(due=True, reason=DueReason.NOTICE, message=waits, at=now)
-        at = f"{found.at:%Y-%m-%dT%H:%M:%SZ}" if found.at else None
+        at = utc(found.at)
         return Result(
             site=spec.site,
             name=spec.name,
@@ -53,5 +55,5 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
 
     results, errors = session.each(session.specs(names, site), verdict)
     some = any(result.outcome is Outcome.DUE for result in results)
-    status = 255 if errors else 0 if some else NOTHING_DUE
+    status = DUE_ERROR if errors else 0 if some else NOTHING_DUE
     session.finish(results, errors, as_json=as_json, status=status)

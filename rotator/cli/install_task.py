@@ -108,10 +108,10 @@ def _account(name: str) -> str:
 
 
 def _interval(text: str) -> timedelta:
-    from rotator.config.values import seconds
+    from rotator.config.values import duration_of
     from rotator.planning.task import LONGEST, SHORTEST
 
-    found = seconds(text)
+    found = duration_of(text)
     if found is None or not SHORTEST <= found <= LONGEST:
         raise UsageError(f"--every {text} is no interval of a task", hint='from 1m to 31d, as "15m" or "1h"')
     return found
@@ -119,19 +119,19 @@ def _interval(text: str) -> timedelta:
 
 def _check(config: Config, specs: tuple[ProxySpec, ...], every: timedelta, logon: "Logon") -> None:
     """Raise ConfigError or UsageError for a task that could never do what it is for."""
-    from rotator.config.values import told
+    from rotator.config.values import as_duration
     from rotator.planning.task import Logon, too_seldom, without_window
 
     for spec in without_window(specs):
-        from rotator.rotation import no_window
+        from rotator.planning.windows import no_window
 
         raise no_window(spec)
     missed = too_seldom(specs, every)
     if missed is not None:
         spec, window, usable = missed
         raise UsageError(
-            f"{spec.name}: a run every {told(every)} may never fall into the window {window.start:%H:%M}-{window.end:%H:%M}: "
-            f"a start is possible for {told(max(usable, timedelta()))} of it",
+            f"{spec.name}: a run every {as_duration(every)} may never fall into the window {window.start:%H:%M}-{window.end:%H:%M}: "
+            f"a start is possible for {as_duration(max(usable, timedelta()))} of it",
             hint="say --every with less than that, or make the window longer",
         )
     master = config.keyring.master_key

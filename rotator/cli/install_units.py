@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rotator import units
 from rotator.cli.options import AsJson
 from rotator.cli.session import Session
 from rotator.errors import ConfigError, UsageError
@@ -71,15 +72,11 @@ def _check(root: Path, prefix: PurePosixPath) -> None:
 
 
 def _installed(root: Path, prefix: PurePosixPath, keyring: UnitKeyring | None, *, replace: bool) -> Iterator[Result]:
-    from rotator import units
-
     for file in units.files(prefix, keyring):
         yield _put(root, file, units.found(root, file), replace=replace)
 
 
 def _put(root: Path, file: UnitFile, found: Found, *, replace: bool) -> Result:
-    from rotator import units
-
     place = root / file.place
     match found:
         case Found.SAME:
@@ -100,8 +97,6 @@ def _put(root: Path, file: UnitFile, found: Found, *, replace: bool) -> Result:
 
 
 def _removed(root: Path, *, edited: bool) -> Iterator[Result]:
-    from rotator import units
-
     enabled = units.enabled(root)
     if enabled:
         raise UsageError(

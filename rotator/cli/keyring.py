@@ -10,7 +10,7 @@ import typer
 from rotator.config import place
 from rotator.errors import ConfigError
 from rotator.keystore import registry
-from rotator.keystore.backends import open_store, told, unfinished
+from rotator.keystore.backends import keyring_name, open_store, unfinished
 from rotator.keystore.key_items import KeyItems
 from rotator.model import Config, ProxySpec, Site
 from rotator.state import directory, lock
@@ -84,7 +84,7 @@ def belonging(config: Config, store: "SecretStore", *, moved_too: bool = False) 
     found, state = registry.read(store), config.state
     if found is not None and found.moved is not None and not moved_too:
         raise ConfigError(
-            f"the keys were moved from the keyring {told(config.keyring)} to {found.moved}",
+            f"the keys were moved from the keyring {keyring_name(config.keyring)} to {found.moved}",
             hint=f"name that keyring: {place(config.source, ('keyring', 'backend'))}",
         )
     return found, directory.agreed(directory.installation(state), found.installation if found else None, state)

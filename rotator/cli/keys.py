@@ -31,7 +31,7 @@ keys.command("store-secret")(store_secret)
 def list_keys(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
     """List the versions of each key and their stages, from the keyring."""
     from rotator.cli.keyring import Keyring
-    from rotator.planning.told import told
+    from rotator.report.keys import key_rows
 
     session: Session = context.obj
     session.command = "keys list"
@@ -39,7 +39,7 @@ def list_keys(context: typer.Context, names: Names = None, site: SiteName = None
 
     def listed(spec: ProxySpec) -> Result:
         ring = keyring.keystore(spec).ring()
-        rows: list[Json] = [*told(ring)]
+        rows: list[Json] = [*key_rows(ring)]
         current = ring.at(Stage.CURRENT)
         return Result(
             spec.site, spec.name, Outcome.SHOWN, "Listed", proxy_id=ring.proxy_id, key=current, extra={"keys": rows}

@@ -37,7 +37,7 @@ def migrate(
     from rotator.cli.whole_keyring import KEYRING, held
     from rotator.config import load_keyring, place
     from rotator.config.writing import keyring_lines
-    from rotator.keystore.backends import open_store, told
+    from rotator.keystore.backends import keyring_name, open_store
     from rotator.keystore.migration import Migration
 
     session: Session = context.obj
@@ -45,22 +45,22 @@ def migrate(
     config, settings = session.config, load_keyring(to)
     if _same(config.keyring, settings):
         raise UsageError(
-            f"--to {to} names the keyring of the configuration itself: {told(settings)}",
+            f"--to {to} names the keyring of the configuration itself: {keyring_name(settings)}",
             hint="it must name another one; if the configuration was changed already, all is done: rotator doctor",
         )
     with held(session) as (journal, ending):
         source, target = open_store(config.keyring, os.environ), open_store(settings, os.environ)
         belonging(config, source, moved_too=True)
-        moved = Migration(config, source, target, told(settings), journal).run(delete_source=delete_source)
+        moved = Migration(config, source, target, keyring_name(settings), journal).run(delete_source=delete_source)
         extra: dict[str, Json] = {
-            "from": told(config.keyring),
-            "to": told(settings),
+            "from": keyring_name(config.keyring),
+            "to": keyring_name(settings),
             "deleted": delete_source,
             "change": {"where": place(config.source, ("keyring", "backend")), "to": [*keyring_lines(settings)]},
             "proxies": [_row(item) for item in moved],
         }
-        kept = f"{'deleted from' if delete_source else 'and still in'} {told(config.keyring)}"
-        message = f"all keys are in {told(settings)}, each proven by a signature, {kept}"
+        kept = f"{'deleted from' if delete_source else 'and still in'} {keyring_name(config.keyring)}"
+        message = f"all keys are in {keyring_name(settings)}, each proven by a signature, {kept}"
         changed = delete_source or any(item.copied for item in moved)
         outcome = Outcome.MIGRATED if changed else Outcome.UNCHANGED
         result = ending.took(Result(*KEYRING, outcome, "Migrated", message, extra=extra))

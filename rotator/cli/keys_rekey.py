@@ -14,7 +14,10 @@ from rotator.report import text
 def rekey(
     context: typer.Context,
     new_master_key: Annotated[
-        str, typer.Option("--new-master-key", metavar="REF", help="Where the new key is: file:PATH or credential:NAME.")
+        str,
+        typer.Option(
+            "--new-master-key", metavar="REF", help="Where the new key is: file:PATH, credential:NAME or dpapi:PATH."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:

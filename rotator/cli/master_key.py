@@ -33,17 +33,14 @@ def master_key(
 
     With --dpapi the file is of use on this machine alone, for scheduled tasks that cannot open the Credential Manager.
     """
-    import base64
-    import secrets
-
     from rotator.cli.files import write_private
-    from rotator.keystore.sealing import KEY_BYTES
+    from rotator.keystore.sealing import as_file, new_master_key
 
     session: Session = context.obj
     session.command = "keys master-key"
     if (output is None) == (dpapi is None):
         raise UsageError("name one new file for the master key", hint="--output FILE, or on Windows --dpapi FILE")
-    key = secrets.token_bytes(KEY_BYTES) if source is None else _given(source)
+    key = new_master_key() if source is None else _given(source)
     if dpapi is not None:
         file, reference = dpapi.absolute(), SecretRef(SecretKind.DPAPI, str(dpapi.absolute()))
         write_private(file, _protected(reference, key, scope))
@@ -52,7 +49,7 @@ def master_key(
     else:
         assert output is not None  # noqa: S101 - one of both is
         file, reference = output.absolute(), SecretRef(SecretKind.FILE, str(output.absolute()))
-        write_private(file, base64.b64encode(key) + b"\n")
+        write_private(file, as_file(key))
         told = f"{file} holds the master key"
     result = Result(
         site="",

@@ -45,10 +45,12 @@ def notify(
     settings, known = telling.configured(session)
     if settings is None or not settings.notify.wanted:
         if test or settings is None:
+            from rotator.config import example
+
             _ = session.config  # which says what is wrong with it
             raise ConfigError(
                 "no channel is configured, so nobody is told of anything",
-                hint="say how, in [notify]: hooks, webhook or mail; see config/rotator.example.toml",
+                hint=f"say how, in [notify]: hooks, webhook or mail; see {example()}",
             )
         typer.echo("rotator: no channel is configured: see [notify]", err=True)
         session.finish([], as_json=as_json)

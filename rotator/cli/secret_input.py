@@ -10,7 +10,19 @@ from rotator.errors import UsageError
 
 STANDARD_INPUT: Final = "-"
 LARGEST: Final = 64 * 1024
-"""Bytes."""
+"""Bytes: an RSA key of 16,384 bits in PEM has 13 KB."""
+
+
+def given(source: str, option: str) -> bytes:
+    """What the file `source` holds (`-`: standard input); of what is larger than LARGEST, more than that. Raises UsageError."""
+    try:
+        with sys.stdin.buffer if source == STANDARD_INPUT else Path(source).open("rb") as file:
+            return file.read(LARGEST + 1)
+    except OSError as error:
+        raise UsageError(
+            f"{option} {source}: {error.strerror}",
+            hint="name a file that this account can read, or - for standard input",
+        ) from None
 
 
 def secret_text(source: str | None, option: str, question: str) -> str:
@@ -22,14 +34,7 @@ def secret_text(source: str | None, option: str, question: str) -> str:
         if not sys.stdin.isatty():
             raise UsageError(f"{option} is missing", hint=f"{option} FILE reads it from a file, {option} - from a pipe")
         return hidden(question)
-    try:
-        with sys.stdin.buffer if source == STANDARD_INPUT else Path(source).open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise UsageError(
-            f"{option} {source}: {error.strerror}",
-            hint="name a file that this account can read, or - for standard input",
-        ) from None
+    data = given(source, option)
     try:
         text = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,16 +10,13 @@ import typer
 from rotator.cli.options import AsJson, Name, SiteName
 from rotator.cli.session import Session
 from rotator.errors import RotatorError, UsageError
-from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Stage, User
+from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Stage, User, constant, utc
 
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rotator.cli.wiring import Wiring
-
-REGISTERED = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
-"""The claims that a token's maker sets alone (RFC 7519, 4.1)."""
 
 
 def token(
@@ -55,7 +53,7 @@ def token(
         "token": signed,
         "url": virtual_url,
         "kid": version.kid,
-        "expires": f"{expiry(claims):%Y-%m-%dT%H:%M:%SZ}",
+        "expires": utc(expiry(claims)),
     }
     result = Result(spec.site, spec.name, Outcome.SHOWN, "Signed", key=version, extra=told)
     session.finish([result], as_json=as_json, show=lambda _: signed)
@@ -94,9 +92,9 @@ def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVe
 
 
 def _lifetime(ttl: str, spec: ProxySpec) -> timedelta:
-    from rotator.config import duration
+    from rotator.config import duration_of
 
-    lifetime = duration(ttl)
+    lifetime = duration_of(ttl)
     if lifetime is None or lifetime <= timedelta(0):
         raise UsageError(f"--ttl {ttl!r} is not a duration", hint="write it as 90s, 5m or 1h")
     if lifetime > spec.max_token_ttl:
@@ -108,19 +106,20 @@ def _lifetime(ttl: str, spec: ProxySpec) -> timedelta:
 
 
 def _user(text: str, spec: ProxySpec) -> User:
-    directory, backslash, identity = text.partition("\\")
-    if not (backslash and directory and identity):
-        raise UsageError(
-            f"--user {text!r} names no user directory", hint=r"write it as 'DIRECTORY\id', in single quotes"
-        )
-    user = User(directory, identity)
+    from rotator.config import values
+
+    try:
+        user = values.user(text, Path())
+    except values.Wrong as wrong:
+        raise UsageError(f"--user {wrong}", hint="see rotator token --help") from None
     for claim, value, what in (
         (spec.user_id_claim, user.id, "user id"),
         (spec.user_directory_claim, user.directory, "user directory"),
     ):
-        if claim.startswith("[") and claim[1:-1].casefold() != value.casefold():
+        fixed = constant(claim)
+        if fixed is not None and fixed.casefold() != value.casefold():
             raise UsageError(
-                f"--user: the {what} is always {claim[1:-1]!r} on this virtual proxy",
+                f"--user: the {what} is always {fixed!r} on this virtual proxy",
                 hint=f"it is a constant of [proxy.{spec.name}]",
             )
     return user
@@ -128,12 +127,14 @@ def _user(text: str, spec: ProxySpec) -> User:
 
 def _claims(pairs: "Sequence[str]", spec: ProxySpec) -> dict[str, Json]:
     """`k=v` pairs as claims: a value that is a JSON list stays one, a repeated key becomes one, all else is text."""
+    from rotator.config.values import RESERVED_CLAIMS
+
     claims: dict[str, Json] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise UsageError(f"--claim {pair!r} is not of the form NAME=VALUE", hint="e.g. --claim groups=sales")
-        if name in REGISTERED | {spec.user_id_claim, spec.user_directory_claim}:
+        if name in RESERVED_CLAIMS | {spec.user_id_claim, spec.user_directory_claim}:
             raise UsageError(
                 f"--claim cannot set {name!r}, which rotator sets itself",
                 hint="say who logs in with --user, for how long with --ttl",

@@ -4,7 +4,6 @@ import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
-from rotator.model import Result
 from rotator.report import text
 
 
@@ -16,8 +15,4 @@ def verify(context: typer.Context, names: Names = None, site: SiteName = None, a
     session: Session = context.obj
     wiring = Wiring(session)
     results, errors = wiring.each(session.specs(names, site), verb)
-    session.finish(results, errors, as_json=as_json, show=_shown)
-
-
-def _shown(result: Result) -> str:
-    return "\n".join(filter(None, (text.line(result), text.checks(result))))
+    session.finish(results, errors, as_json=as_json, show=text.with_checks)

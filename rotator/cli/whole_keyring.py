@@ -41,7 +41,7 @@ def _now() -> datetime:
 
 
 def reference(text: str, option: str) -> SecretRef:
-    """A master key's `file:PATH` or `credential:NAME` from the command line. Raises UsageError."""
+    """A master key's `file:PATH`, `credential:NAME` or `dpapi:PATH` from the command line. Raises UsageError."""
     from rotator.config.values import Wrong, secret
 
     try:

@@ -2,9 +2,20 @@
 
 from rotator.config.channels import telling
 from rotator.config.load import load, load_keyring, load_text
-from rotator.config.location import destination, find
+from rotator.config.location import destination, example, find
 from rotator.config.reading import contents, place
-from rotator.config.values import seconds as duration
+from rotator.config.values import duration_of
 
 
-__all__ = ["contents", "destination", "duration", "find", "load", "load_keyring", "load_text", "place", "telling"]
+__all__ = [
+    "contents",
+    "destination",
+    "duration_of",
+    "example",
+    "find",
+    "load",
+    "load_keyring",
+    "load_text",
+    "place",
+    "telling",
+]

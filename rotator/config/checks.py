@@ -1,21 +1,21 @@
 """Values that are right each by itself, and wrong together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from rotator.config.reading import Reading
-from rotator.config.values import told
-from rotator.model import Auth, Consumers, KeyringBackend, ProxySpec, SecretKind, Window
-
-
-CERTIFICATE_MARGIN = timedelta(days=30)
-"""How much longer than the time between two rotations a certificate must last."""
-
-
-def constant(claim: str) -> str | None:
-    """The value of a claim name in brackets, None where it is a name."""
-    return claim[1:-1] if claim.startswith("[") else None
+from rotator.config.values import as_duration
+from rotator.model import (
+    CERTIFICATE_MARGIN,
+    WINDOW_MARGIN,
+    Auth,
+    Consumers,
+    KeyringBackend,
+    ProxySpec,
+    SecretKind,
+    constant,
+)
 
 
 def keyring(reading: Reading, found: Mapping[str, Any]) -> None:
@@ -117,26 +117,20 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
     if every and days and timedelta(days=days) < every + CERTIFICATE_MARGIN:
         reading.wrong(
             (*path, "certificate_days"),
-            f'= {days} is too short: with every = "{told(every)}" it must be at least '
+            f'= {days} is too short: with every = "{as_duration(every)}" it must be at least '
             f"{(every + CERTIFICATE_MARGIN).days}",
         )
     jitter = found.get("jitter")
     if every and jitter and jitter > every:
-        reading.wrong((*path, "jitter"), f'must not be longer than every = "{told(every)}"')
+        reading.wrong((*path, "jitter"), f'must not be longer than every = "{as_duration(every)}"')
     windows = found.get("window")
     for window in windows if isinstance(windows, tuple) else ():
-        if settle and _length(window) < 2 * settle:
+        if settle and window.length < WINDOW_MARGIN * settle:
             reading.wrong(
                 (*path, "window"),
-                f'has a window of {told(_length(window))}, shorter than twice settle_timeout = "{told(settle)}": '
+                f'has a window of {as_duration(window.length)}, shorter than twice settle_timeout = "{as_duration(settle)}": '
                 "no rotation could start in it",
             )
-
-
-def _length(window: Window) -> timedelta:
-    day = datetime(2024, 1, 1)  # noqa: DTZ001 - a wall clock without any zone
-    length = datetime.combine(day, window.end) - datetime.combine(day, window.start)
-    return length if length > timedelta(0) else length + timedelta(days=1)
 
 
 def across(reading: Reading, proxies: Mapping[str, ProxySpec], *, declared: frozenset[str]) -> None:

@@ -1,6 +1,5 @@
 """The whole file: its tables in order, what they mean together, every mistake at once."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
@@ -9,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from rotator.config import channels, checks, tables
-from rotator.config.location import default_state
+from rotator.config.location import default_state, example
 from rotator.config.reading import Reading, parse, parse_text
-from rotator.config.values import Wrong, url
+from rotator.config.values import BARE, Wrong, url
 from rotator.errors import ConfigError
 from rotator.model import (
     CertificateAccess,
@@ -23,6 +22,7 @@ from rotator.model import (
     Rotation,
     Site,
     User,
+    constant,
 )
 
 
@@ -63,7 +63,7 @@ def _mistaken(reading: Reading) -> ConfigError:
     count = len(reading.problems)
     return ConfigError(
         f"{reading.source}: {count} {'mistake' if count == 1 else 'mistakes'}",
-        hint="nothing was done; every key is explained in config/rotator.example.toml",
+        hint=f"nothing was done; every key is explained in {example()}",
         problems=tuple(reading.problems),
     )
 
@@ -96,7 +96,7 @@ def _named(reading: Reading, document: Mapping[str, Any], word: str, build: Any)
     for name, given in _tables(table).items():
         if not isinstance(given, dict):
             reading.wrong((word, name), f"must be a table, as [{word}.NAME]")
-        elif not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        elif not BARE.fullmatch(name):
             reading.wrong((word, name), "must be named with letters, digits, - and _ only")
         else:
             made = build(reading, name, given)
@@ -179,8 +179,8 @@ def _proxy(reading: Reading, name: str, given: Mapping[str, Any]) -> ProxySpec |
 def _test_user(found: Mapping[str, Any]) -> User:
     r"""`ROTATOR\probe`, or the constants of the claims."""
     return User(
-        directory=checks.constant(found["user_directory_claim"]) or "ROTATOR",
-        id=checks.constant(found["user_id_claim"]) or "probe",
+        directory=constant(found["user_directory_claim"]) or "ROTATOR",
+        id=constant(found["user_id_claim"]) or "probe",
     )
 
 

@@ -18,6 +18,7 @@ from rotator.ownership import Use, guard
 
 VARIABLE: Final = "ROTATOR_CONFIG"
 FILE: Final = "rotator.toml"
+EXAMPLE: Final = "rotator.example.toml"
 
 
 def find(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.platform) -> Path:
@@ -47,9 +48,20 @@ def destination(explicit: Path | None, environ: Mapping[str, str], platform: str
     return next((folder for folder in folders if _writable(folder)), folders[-1]) / FILE
 
 
+def example() -> Path:
+    """The file that explains every key: inside the package where it is installed, beside it in a working copy."""
+    package = Path(__file__).parents[1]
+    installed = package / "examples" / EXAMPLE
+    return installed if installed.is_file() else package.parent / "config" / EXAMPLE
+
+
 def _writable(folder: Path) -> bool:
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return os.access(there, os.W_OK)
+    return os.access(existing(folder), os.W_OK)
+
+
+def existing(place: Path) -> Path:
+    """The place, or where there is none yet the nearest folder above it that is there."""
+    return next(each for each in (place, *place.absolute().parents) if each.exists())
 
 
 def _folders(environ: Mapping[str, str], platform: str) -> list[Path]:

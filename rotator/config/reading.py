@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rotator.config.tables import REQUIRED, Key
-from rotator.config.values import Wrong, kind
+from rotator.config.values import BARE, Wrong, kind
 from rotator.errors import ConfigError
 
 
@@ -140,4 +140,4 @@ def _names(dotted: str) -> tuple[str, ...]:
 
 
 def _dotted(path: Sequence[str]) -> str:
-    return ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"' for part in path)
+    return ".".join(part if BARE.fullmatch(part) else f'"{part}"' for part in path)

@@ -1,4 +1,4 @@
-"""Every key of the configuration file, one line each: its parser and its default."""
+"""The keys of the configuration file, one line each: parser and default. `channels` has those of notify and metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -19,6 +19,8 @@ class Wrong(Exception):
     """A value that cannot be used; the text goes on from the key's name, as `must be …`."""
 
 
+BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""A key that TOML takes without quotes; the names of tables are such."""
 _DURATION: Final = re.compile(r"(\d+)([smhdw])")
 _UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
@@ -100,7 +102,7 @@ def shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value) if isinstance(value, int | float) else kind(value)
 
 
-def seconds(value: str) -> timedelta | None:
+def duration_of(value: str) -> timedelta | None:
     """`90s`, `30m`, `24h`, `30d`, `4w`, also together as `1h30m`; None for anything else."""
     matches = _DURATION.findall(value)
     if not matches or "".join(number + unit for number, unit in matches) != value:
@@ -115,17 +117,17 @@ def duration(lowest: timedelta, highest: timedelta) -> Parser[timedelta]:
     """A length of time of a range."""
 
     def parse(value: object, _: Path) -> timedelta:
-        length = seconds(value) if isinstance(value, str) else None
+        length = duration_of(value) if isinstance(value, str) else None
         if length is None:
             raise Wrong(f'must be a duration as "30m", "24h" or "30d", not {shown(value)}')
         if not lowest <= length <= highest:
-            raise Wrong(f'must be from {told(lowest)} to {told(highest)}, not "{value}"')
+            raise Wrong(f'must be from {as_duration(lowest)} to {as_duration(highest)}, not "{value}"')
         return length
 
     return parse
 
 
-def told(length: timedelta) -> str:
+def as_duration(length: timedelta) -> str:
     """A duration as the configuration writes it, in its largest whole unit."""
     total = int(length.total_seconds())
     unit = next(unit for unit in ("d", "h", "m", "s") if total % _UNIT[unit] == 0)

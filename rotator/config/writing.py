@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rotator.config.location import example
 from rotator.model import KeyringSettings, ProbeRoute, Site, User
 
 
@@ -45,7 +46,7 @@ def keyring_lines(keyring: KeyringSettings) -> Iterator[str]:
 
 
 def _keyring(draft: Draft) -> Iterator[str]:
-    yield "# Written by `rotator init`. Every key and its default: config/rotator.example.toml. Secrets never stand here."
+    yield f"# Written by `rotator init`. Secrets never stand here. Every key and its default: {example()}"
     yield ""
     yield "# Where the private keys are. To another keyring: rotator keys migrate"
     yield "[keyring]"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rotator.keystore.sealed_file import SealedFiles
 
 
-def told(settings: KeyringSettings) -> str:
+def keyring_name(settings: KeyringSettings) -> str:
     """Which keyring it is, in a few words."""
     return f"{settings.backend} in {settings.path}" if settings.path else str(settings.backend)
 

@@ -67,11 +67,24 @@ class KeyItems:
 
     def key(self, version: KeyVersion) -> "PrivateKey":
         """The private key, its fingerprint checked. Raises KeyNotFound, KeyStoreCorrupt."""
-        return self._read(self._store, version)
+        from rotator.keys import PrivateKey  # noqa: PLC0415 - cryptography, which `rotator due` does not need
+
+        text = self._store.get(self._key_name(version))
+        if text is None:
+            raise KeyNotFound(f"the {version.stage} key {short(version.fingerprint)} is not in the keyring", hint=_LOST)
+        try:
+            key = PrivateKey.from_item(text)
+        except KeyMaterialError:
+            raise KeyStoreCorrupt(
+                f"the {version.stage} key {short(version.fingerprint)} is damaged", hint=_LOST
+            ) from None
+        if key.fingerprint != version.fingerprint:
+            raise KeyStoreCorrupt(f"the item {version.item} holds the key {short(key.fingerprint)}", hint=_LOST)
+        return key
 
     def add_certificate(self, text: str) -> Digest:
         """Keep a certificate's exact text under its digest."""
-        from rotator.keys import digest  # noqa: PLC0415 - cryptography, which `rotator due` does not need
+        from rotator.keys import digest  # noqa: PLC0415 - as above
 
         name = digest(text)
         item = self._certificate_name(name)
@@ -129,22 +142,6 @@ class KeyItems:
                 f"the keyring does not give back the item {name} as it was stored",
                 hint="nothing was changed on the server; see that the keyring is durable and unlocked: rotator doctor",
             )
-
-    def _read(self, store: SecretStore, version: KeyVersion) -> "PrivateKey":
-        from rotator.keys import PrivateKey  # noqa: PLC0415 - as above
-
-        text = store.get(self._key_name(version))
-        if text is None:
-            raise KeyNotFound(f"the {version.stage} key {short(version.fingerprint)} is not in the keyring", hint=_LOST)
-        try:
-            key = PrivateKey.from_item(text)
-        except KeyMaterialError:
-            raise KeyStoreCorrupt(
-                f"the {version.stage} key {short(version.fingerprint)} is damaged", hint=_LOST
-            ) from None
-        if key.fingerprint != version.fingerprint:
-            raise KeyStoreCorrupt(f"the item {version.item} holds the key {short(key.fingerprint)}", hint=_LOST)
-        return key
 
     def _key_name(self, version: KeyVersion) -> str:
         return f"{self.base}/key/{version.item}"

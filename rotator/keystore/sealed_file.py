@@ -24,10 +24,8 @@ from rotator.durable import sync_place
 from rotator.errors import KeyStoreCorrupt, KeyStoreError
 from rotator.keystore import sealing
 from rotator.keystore.private_folder import PrivateFolder
-from rotator.keystore.sealing import Header, master_key
+from rotator.keystore.sealing import Header
 
-
-__all__ = ["UNFINISHED", "SealedFiles", "master_key"]
 
 UNFINISHED: Final = "the change of the master key is not finished: run rotator keys rekey again, with the same new key"
 _HEADER: Final = "store.json"

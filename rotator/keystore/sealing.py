@@ -47,8 +47,13 @@ def master_key(data: bytes, source: str) -> bytes:
 
 
 def new_master_key() -> bytes:
-    """A new master key as a file holds it: base64 and a line end."""
-    return base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n"
+    """A new master key."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def as_file(key: bytes) -> bytes:
+    """A master key as a file holds it: base64 and a line end."""
+    return base64.b64encode(key) + b"\n"
 
 
 def seal(key: bytes, data: bytes, *about: str, form: int = NEWEST) -> bytes:

@@ -2,6 +2,7 @@
 
 from rotator.model.desired import (
     SYSTEM_CA,
+    WINDOW_MARGIN,
     Algorithm,
     AnyTime,
     Attribute,
@@ -23,10 +24,12 @@ from rotator.model.desired import (
     Telling,
     Window,
     Windows,
+    constant,
 )
 from rotator.model.history import Event, Memory, Run
 from rotator.model.keys import (
     CERTIFICATE_BACKDATE,
+    CERTIFICATE_MARGIN,
     Baseline,
     Delivery,
     Intent,
@@ -48,13 +51,15 @@ from rotator.model.observed import (
     VirtualProxy,
 )
 from rotator.model.results import Cut, Outcome, Result
-from rotator.model.words import Digest, Fingerprint, Json, User, short
+from rotator.model.words import Digest, Fingerprint, Json, User, short, utc
 
 
 __all__ = [
     "CERTIFICATE_BACKDATE",
+    "CERTIFICATE_MARGIN",
     "JWT_METHOD",
     "SYSTEM_CA",
+    "WINDOW_MARGIN",
     "Algorithm",
     "AnyTime",
     "Attribute",
@@ -109,5 +114,7 @@ __all__ = [
     "Warned",
     "Window",
     "Windows",
+    "constant",
     "short",
+    "utc",
 ]

@@ -6,6 +6,7 @@ from datetime import time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from rotator.model.words import Json, User
 
@@ -147,6 +148,12 @@ class Window:
     end: time
     zone: str
 
+    @property
+    def length(self) -> timedelta:
+        """From opening to closing, by the clock."""
+        start, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (self.start, self.end))
+        return end - start if end > start else end - start + timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class AnyTime:
@@ -155,6 +162,8 @@ class AnyTime:
 
 Windows = AnyTime | tuple[Window, ...]
 """When a rotation may run unattended; an empty tuple: never."""
+WINDOW_MARGIN: Final = 2
+"""How many settle timeouts must be left in a window at the start: one to go forward, one to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +183,11 @@ class Rotation:
     certificate_days: int = 1825
     settle_timeout: timedelta = timedelta(seconds=120)
 
+    @property
+    def margin(self) -> timedelta:
+        """How much of a window must be left when it starts."""
+        return WINDOW_MARGIN * self.settle_timeout
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
@@ -182,6 +196,11 @@ class Attribute:
     claim: str
     sense: str
     mandatory: bool = False
+
+
+def constant(claim: str) -> str | None:
+    """The value of a claim in brackets, as `[CORP]`, which no token carries; None where it is the name of a claim."""
+    return claim[1:-1] if claim.startswith("[") and claim.endswith("]") else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,11 @@ from rotator.model.words import Digest, Fingerprint
 
 CERTIFICATE_BACKDATE = timedelta(hours=1)
 """How long before its making a certificate begins, so that a server whose clock is behind takes it at once."""
+CERTIFICATE_MARGIN = timedelta(days=30)
+"""How long before its certificate ends a key is due, and how much longer than the time between two rotations it must last.
+
+Nobody knows whether Qlik enforces the end.
+"""
 
 
 class Stage(StrEnum):

@@ -35,7 +35,6 @@ class Outcome(StrEnum):
     REPLACED = "replaced"
     KEPT = "kept"
     REMOVED = "removed"
-    UNDONE = "undone"
     FAILED = "failed"
 
 

@@ -1,7 +1,8 @@
 """The words that every other room uses: fingerprints, users, JSON."""
 
 from dataclasses import dataclass
-from typing import NewType
+from datetime import datetime
+from typing import NewType, overload
 
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -12,6 +13,19 @@ Fingerprint = NewType("Fingerprint", str)
 
 Digest = NewType("Digest", str)
 """SHA-256 of a certificate's exact text, 64 lower-case hex digits: the name under which the keyring keeps that text."""
+
+
+@overload
+def utc(moment: datetime) -> str: ...
+
+
+@overload
+def utc(moment: None) -> None: ...
+
+
+def utc(moment: datetime | None) -> str | None:
+    """A time (UTC) as scripts read it, cut to seconds: 2026-01-31T02:00:00Z (RFC 3339)."""
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def short(fingerprint: str) -> str:

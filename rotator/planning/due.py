@@ -5,17 +5,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from rotator.model import Consumers, KeyVersion, ProxySpec, Retry, Ring, Stage, short
-from rotator.planning.windows import closes, next_opening
+from rotator.model import CERTIFICATE_MARGIN, Consumers, KeyVersion, ProxySpec, Retry, Ring, Stage, short
+from rotator.planning.windows import enough_left, next_opening
 
 
-CERTIFICATE_MARGIN: Final = timedelta(days=30)
-"""How long before its certificate ends a key is due: nobody knows whether Qlik enforces the end."""
 FIRST_RETRY: Final = timedelta(minutes=15)
 """How long after a failed rotation it is tried again; twice as long after each further failure."""
 LONGEST_RETRY: Final = timedelta(hours=24)
-WINDOW_MARGIN: Final = 2
-"""How many settle timeouts must be left in a window at the start: one to go forward, one to come back."""
 
 
 class DueReason(StrEnum):
@@ -69,8 +65,7 @@ def due(spec: ProxySpec, ring: Ring, now: datetime) -> Due:
         return Due(due=False, reason=DueReason.NOT_YET, message=told, at=at)
     if ring.retry is not None and now < ring.retry.at <= _latest(spec, ring.retry, now):
         return _put_off(ring.retry)
-    end = closes(spec.rotation.windows, now)
-    if end is None or end - now < WINDOW_MARGIN * spec.rotation.settle_timeout:
+    if not enough_left(spec.rotation, now):
         opening = next_opening(spec.rotation.windows, now)
         told = f"due, but outside its window; the next one opens {opening:%Y-%m-%d %H:%M} UTC" if opening else "due"
         return Due(due=False, reason=DueReason.OUTSIDE_WINDOW, message=told, at=opening)

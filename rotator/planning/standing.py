@@ -20,12 +20,12 @@ def standing(spec: ProxySpec, ring: Ring, now: datetime) -> Standing:
         name=spec.name,
         certificate_ends=current.not_after if current else None,
         key_created=current.created if current else None,
-        next_due=next_start(spec, ring, now),
+        next_due=next_due(spec, ring, now),
         retries=ring.retry.attempts if ring.retry else 0,
     )
 
 
-def next_start(spec: ProxySpec, ring: Ring, now: datetime) -> datetime | None:
+def next_due(spec: ProxySpec, ring: Ring, now: datetime) -> datetime | None:
     """When an unattended run will find something due: past where it is due already, None where it never will.
 
     Beyond `due`, which tells the next obstacle, this looks past them all: a key whose time comes on a Monday begins in

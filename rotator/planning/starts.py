@@ -1,13 +1,13 @@
-"""When the daemon starts `rotate` next, how long it may take, and how long the daemon waits after one that failed."""
+"""When the daemon starts `rotate` next, how long a run may take, and how long the daemon waits after one that failed."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from rotator.model import AnyTime, Json, ProxySpec, Windows
-from rotator.planning.due import WINDOW_MARGIN, Due, DueReason
-from rotator.planning.windows import closes, next_opening, opened
+from rotator.model import Json, ProxySpec, Rotation
+from rotator.planning.due import Due, DueReason
+from rotator.planning.windows import closes, enough_left, next_opening, opened
 
 
 FIRST_PAUSE: Final = timedelta(seconds=15)
@@ -37,8 +37,7 @@ def next_start(spec: ProxySpec, found: Due, now: datetime) -> datetime | None:
     if found.reason in _NEVER or found.at is None:
         return None
     windows = spec.rotation.windows
-    margin = WINDOW_MARGIN * spec.rotation.settle_timeout
-    start = _startable(windows, max(found.at, now), margin)
+    start = _startable(spec.rotation, max(found.at, now))
     if start is None:
         return None
     begin = opened(windows, start)
@@ -48,20 +47,17 @@ def next_start(spec: ProxySpec, found: Due, now: datetime) -> datetime | None:
         return start
     end = closes(windows, start)
     assert end is not None  # noqa: S101 - a window is open at a moment at which one may start
-    room = min(spec.rotation.jitter, end - margin - origin)
+    room = min(spec.rotation.jitter, end - spec.rotation.margin - origin)
     return max(start, origin + room * _fraction(spec, origin))
 
 
-def _startable(windows: Windows, earliest: datetime, margin: timedelta) -> datetime | None:
-    """The first moment, not before `earliest`, at which a window is open with the margin left of it."""
-    if isinstance(windows, AnyTime):
-        return earliest
+def _startable(rotation: Rotation, earliest: datetime) -> datetime | None:
+    """The first moment, not before `earliest`, at which a window is open with enough left of it."""
     at = earliest
     for _ in range(OPENINGS):
-        end = closes(windows, at)
-        if end is not None and end - at >= margin:
+        if enough_left(rotation, at):
             return at
-        following = next_opening(windows, at)
+        following = next_opening(rotation.windows, at)
         if following is None:
             return None
         at = following

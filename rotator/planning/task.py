@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from rotator.model import AnyTime, Consumers, ProxySpec, Window
-from rotator.planning.due import WINDOW_MARGIN
+from rotator.model import AnyTime, Consumers, ProxySpec, Window, utc
+from rotator.planning.starts import time_limit
 
 
 NAMESPACE: Final = "http://schemas.microsoft.com/windows/2004/02/mit/task"
@@ -25,10 +25,6 @@ LONGEST: Final = timedelta(days=31)
 """What the schema lets a repetition be."""
 LONGEST_PATH: Final = 260
 """pathType of the schema."""
-_SPARE: Final = timedelta(minutes=10)
-"""Beside the tests of a virtual proxy: answers that take long, a new key, a hook."""
-_TESTS: Final = 4
-"""How often at most each proxy is waited for: the look, the new key, the undo, the previous key."""
 _SERVICES: Final = {
     "SYSTEM": "S-1-5-18",
     "LOCALSYSTEM": "S-1-5-18",
@@ -82,7 +78,7 @@ def logon_of(account: str) -> Logon:
 
 def limit(specs: Sequence[ProxySpec]) -> timedelta:
     """How long a run may take that rotates them all, one after the other, and undoes each; whole minutes."""
-    total = sum((_TESTS * spec.rotation.settle_timeout + _SPARE for spec in specs), timedelta())
+    total = sum(map(time_limit, specs), timedelta())
     return timedelta(minutes=math.ceil(total / timedelta(minutes=1)))
 
 
@@ -97,17 +93,11 @@ def too_seldom(specs: Sequence[ProxySpec], every: timedelta) -> tuple[ProxySpec,
         windows = spec.rotation.windows
         if isinstance(windows, AnyTime) or windows == () or spec.consumers is Consumers.MANUAL:
             continue
-        longest = max(windows, key=_length)
-        usable = _length(longest) - WINDOW_MARGIN * spec.rotation.settle_timeout
+        longest = max(windows, key=lambda window: window.length)
+        usable = longest.length - spec.rotation.margin
         if every > usable:
             return spec, longest, usable
     return None
-
-
-def _length(window: Window) -> timedelta:
-    """From opening to closing, by the clock; an end that is not later than the start is on the next day."""
-    start, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (window.start, window.end))
-    return end - start if end > start else end - start + timedelta(days=1)
 
 
 def xml(task: Task, now: datetime) -> bytes:
@@ -123,7 +113,7 @@ def xml(task: Task, now: datetime) -> bytes:
     trigger = SubElement(SubElement(root, "Triggers"), "TimeTrigger")
     # A midnight that is past, in UTC: no daylight saving moves or skips a run.
     start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    _texts(trigger, Enabled="true", StartBoundary=f"{start:%Y-%m-%dT%H:%M:%SZ}")
+    _texts(trigger, Enabled="true", StartBoundary=utc(start))
     # Without a duration it is repeated for ever.
     _texts(SubElement(trigger, "Repetition"), Interval=duration(task.every), StopAtDurationEnd="false")
     _texts(SubElement(SubElement(root, "Principals"), "Principal", {"id": "Author"}), **_principal(task))

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from rotator.model import AnyTime, Window, Windows
+from rotator.errors import ConfigError, WindowClosed
+from rotator.model import AnyTime, ProxySpec, Rotation, Window, Windows
 
 
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 """When `["any"]` closes, and windows that leave no gap."""
 _WEEK: Final = timedelta(days=8)
 """A week and the hour by which the clocks may move in it."""
-_DAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
 def closes(windows: Windows, now: datetime) -> datetime | None:
@@ -52,6 +52,40 @@ def next_opening(windows: Windows, now: datetime) -> datetime | None:
     return min((first for first, _ in _all_spans(windows, now) if first > now), default=None)
 
 
+def enough_left(rotation: Rotation, now: datetime) -> bool:
+    """Whether a rotation may start at `now` (UTC): a window is open, and enough of it is left to end in it."""
+    end = closes(rotation.windows, now)
+    return end is not None and end - now >= rotation.margin
+
+
+def no_window(spec: ProxySpec) -> ConfigError:
+    """The error for an unattended run of a virtual proxy that has no maintenance window."""
+    return ConfigError(
+        f"proxy.{spec.name}.rotation: no `window` is set, and a rotation ends the users' sessions",
+        hint='say when that may happen, e.g. window = ["SUN 02:00-05:00 Europe/Stockholm"], or ["any"]; '
+        f"or rotate by hand: rotator rotate {spec.name} --now",
+    )
+
+
+def check_window(spec: ProxySpec, now: datetime) -> None:
+    """Raise WindowClosed unless a window is open with enough left of it. Without any window people choose the time."""
+    windows = spec.rotation.windows
+    if windows == ():
+        return
+    if enough_left(spec.rotation, now):
+        return
+    opening = next_opening(windows, now)
+    when = f"; the next one opens at {opening:%Y-%m-%d %H:%M} UTC" if opening else ""
+    what = (
+        "no maintenance window is open"
+        if closes(windows, now) is None
+        else "too little of the maintenance window is left"
+    )
+    raise WindowClosed(
+        f"{spec.name}: {what}{when}", hint=f"to rotate all the same: rotator rotate {spec.name} --now --ignore-window"
+    )
+
+
 def _all_spans(windows: tuple[Window, ...], now: datetime) -> Iterator[tuple[datetime, datetime]]:
     """The openings of all windows around `now`."""
     return (span for window in windows for span in _spans(window, now))
@@ -74,13 +108,3 @@ def _spans(window: Window, now: datetime) -> Iterator[tuple[datetime, datetime]]
         last = datetime.combine(day + over_midnight, window.end, zone).replace(fold=1).astimezone(UTC)
         if first < last:
             yield first, last
-
-
-def describe(windows: Windows) -> str:
-    """The windows as the configuration writes them."""
-    if isinstance(windows, AnyTime):
-        return "any"
-    return "; ".join(
-        f"{','.join(_DAYS[day] for day in sorted(window.days))} {window.start:%H:%M}-{window.end:%H:%M} {window.zone}"
-        for window in windows
-    )

@@ -4,7 +4,7 @@ import re
 import socket
 import ssl
 from http.client import RemoteDisconnected
-from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from requests.exceptions import InvalidHeader
 from urllib3.exceptions import DecodeError, IncompleteRead, NewConnectionError, ProtocolError
@@ -39,59 +39,47 @@ _SERVER_FAULT: Final = 500
 _RESET: Final = "cut the connection"
 
 
-class _Where(TypedDict):
-    method: str
-    url: str
-
-
 def mapped(error: BaseException, route: Route, method: str, path: str) -> ServerError:
     """An exception of requests, urllib3, ssl or socket. The request itself, which it may carry, is left behind."""
     chain = list(_chain(error))
-    where = _Where(method=method, url=route.base + path)
     certificate = next((item for item in chain if isinstance(item, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
-        return _untrusted(certificate, route, where)
+        return _untrusted(certificate, route)
     if any(isinstance(item, ssl.SSLEOFError | RemoteDisconnected | ConnectionError) for item in chain) and not any(
         isinstance(item, ConnectionRefusedError) for item in chain
     ):
         return ServerUnreachable(
             f"{route.host} {_RESET} in the middle of {method} {path}",
             hint="it restarts, or refuses the client certificate: try again, then see rotator doctor",
-            **where,
         )
     tls = next((item for item in chain if isinstance(item, ssl.SSLError)), None)
     if tls is not None:
-        return _handshake(tls, route, where)
+        return _handshake(tls, route)
     if any(isinstance(item, socket.gaierror) for item in chain):
         return ServerUnreachable(
-            f"the name {route.address} cannot be resolved", hint="see the URL and the DNS of this machine", **where
+            f"the name {route.address} cannot be resolved", hint="see the URL and the DNS of this machine"
         )
     if any(isinstance(item, ConnectionRefusedError) for item in chain):
         return ServerUnreachable(
             f"{route.address}:{route.port} refuses connections",
             hint="see that the service is up and the port right",
-            **where,
         )
     if any(isinstance(item, TimeoutError) or "timed out" in str(item) for item in chain):
         return ServerUnreachable(
             f"{route.address}:{route.port} does not answer in time",
             hint="see firewall and load, then try again",
-            **where,
         )
     if any(isinstance(item, IncompleteRead) for item in chain):
         return UnexpectedAnswer(
             f"the answer of {route.host} to {method} {path} was cut short",
             hint="try again; then see what is between here and the server",
-            **where,
         )
     if any(isinstance(item, DecodeError | ProtocolError | InvalidHeader) for item in chain):
         return UnexpectedAnswer(
-            f"{route.host} answers {method} {path} with something that is not HTTP", hint="is the port right?", **where
+            f"{route.host} answers {method} {path} with something that is not HTTP", hint="is the port right?"
         )
     kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in chain if not isinstance(item, NewConnectionError)))
-    return ServerUnreachable(
-        f"{route.address}:{route.port} cannot be reached: {kinds}", hint="see rotator doctor", **where
-    )
+    return ServerUnreachable(f"{route.address}:{route.port} cannot be reached: {kinds}", hint="see rotator doctor")
 
 
 def stale(error: ServerUnreachable) -> bool:
@@ -113,7 +101,7 @@ def _chain(error: BaseException | None) -> "Iterator[BaseException]":
         waiting += [item.__cause__, item.__context__, *(each for each in inner if isinstance(each, BaseException))]
 
 
-def _untrusted(error: ssl.SSLCertVerificationError, route: Route, where: _Where) -> TlsError:
+def _untrusted(error: ssl.SSLCertVerificationError, route: Route) -> TlsError:
     said = error.verify_message or ""
     if "ostname mismatch" in said or "IP address mismatch" in said:
         return TlsError(
@@ -121,35 +109,29 @@ def _untrusted(error: ssl.SSLCertVerificationError, route: Route, where: _Where)
             hint='connect by the name in the certificate, or name it: server_name = "NAME" in [site.NAME] for QRS, '
             'host = "NAME" in [site.NAME.probe] for a proxy (openssl s_client -connect '
             f"{route.address}:{route.port} shows it)",
-            **where,
         )
     if "expired" in said:
-        return TlsError(
-            f"the certificate of {route.address}:{route.port} has expired", hint="renew it on the server", **where
-        )
+        return TlsError(f"the certificate of {route.address}:{route.port} has expired", hint="renew it on the server")
     return TlsError(
         f"the certificate of {route.address}:{route.port} is not trusted by {route.ca}: {said}",
         hint='give the root it was issued by: root_ca for QRS, proxy_ca (or "system") for a proxy that shows a bought '
         "certificate",
-        **where,
     )
 
 
-def _handshake(error: ssl.SSLError, route: Route, where: _Where) -> TlsError:
+def _handshake(error: ssl.SSLError, route: Route) -> TlsError:
     reason = (error.reason or str(error)).upper()
     place = f"{route.address}:{route.port}"
     if "PROTOCOL" in reason and "WRONG_VERSION" not in reason:
-        return TlsError(f"{place} speaks no TLS 1.2 or newer", hint="enable TLS 1.2 on the server", **where)
+        return TlsError(f"{place} speaks no TLS 1.2 or newer", hint="enable TLS 1.2 on the server")
     if "ALERT" in reason:
         return TlsError(
             f"{place} refuses the client certificate ({reason.lower().replace('_', ' ')})",
             hint="export a new one in the QMC under Certificates: it must come from this site's own root",
-            **where,
         )
     return TlsError(
         f"{place} speaks no TLS that can be understood ({reason.lower().replace('_', ' ')})",
         hint="is the port right?",
-        **where,
     )
 
 
@@ -185,9 +167,6 @@ def failed(kind: type[E], answer: "Answer", what: str, hint: str) -> E:
     return kind(
         f"{answer.method} {answer.url}: {what} ({answer.status})" + (f": {said}" if said else ""),
         hint=hint,
-        method=answer.method,
-        url=answer.url,
-        status=answer.status,
     )
 
 

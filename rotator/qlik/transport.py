@@ -162,8 +162,6 @@ class Transport:
         raise ServerUnreachable(
             f"{self.route.host} gave no whole answer to {method} {self._told(path)} within {limit:.0f} s",
             hint="see that the server is up and not overloaded",
-            method=method,
-            url=self.route.base + self._told(path),
         )
 
     def _exchange(
@@ -187,9 +185,6 @@ class Transport:
                         raise UnexpectedAnswer(
                             f"{self.route.host} answers {method} {told} with more than {largest} bytes",
                             hint="is this the right server and port?",
-                            method=method,
-                            url=url,
-                            status=response.status_code,
                         )
                 raw = response.raw.headers
                 return Answer(

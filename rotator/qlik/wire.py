@@ -138,7 +138,4 @@ def _shape(answer: Answer, due: str) -> UnexpectedAnswer:
     return UnexpectedAnswer(
         f"{answer.method} {answer.url}: the answer does not hold {due}",
         hint="is this a Qlik Sense Repository, and a release that rotator knows?",
-        method=answer.method,
-        url=answer.url,
-        status=answer.status,
     )

@@ -1,9 +1,7 @@
 """A notice as variables, as JSON and as a mail, pure."""
 
-from datetime import datetime
-
 from rotator.errors import ExitStatus
-from rotator.model import Json, Notice, NoticeEvent
+from rotator.model import Json, Notice, NoticeEvent, utc
 
 
 SCHEMA = 1
@@ -23,9 +21,9 @@ def variables(notice: Notice) -> dict[str, str]:
         "MESSAGE": notice.message,
         "HINT": notice.hint,
         "FINGERPRINT": notice.fingerprint,
-        "AT": _moment(notice.at) or "",
-        "SINCE": _moment(notice.since) or "",
-        "NOT_AFTER": _moment(notice.ends) or "",
+        "AT": utc(notice.at),
+        "SINCE": utc(notice.since) or "",
+        "NOT_AFTER": utc(notice.ends) or "",
     }
 
 
@@ -44,9 +42,9 @@ def document(notice: Notice) -> dict[str, Json]:
         "message": notice.message,
         "hint": notice.hint or None,
         "fingerprint": notice.fingerprint or None,
-        "at": _moment(notice.at),
-        "since": _moment(notice.since),
-        "not_after": _moment(notice.ends),
+        "at": utc(notice.at),
+        "since": utc(notice.since),
+        "not_after": utc(notice.ends),
         "text": f"{subject(notice)}\n{notice.message}" + (f"\nWhat to do: {notice.hint}" if notice.hint else ""),
     }
 
@@ -78,15 +76,11 @@ def body(notice: Notice) -> str:
         "reason": notice.reason,
         "exit status": "" if notice.exit is None else str(notice.exit),
         "current key": notice.fingerprint,
-        "at": _moment(notice.at),
-        "since": _moment(notice.since),
-        "ends": _moment(notice.ends),
+        "at": utc(notice.at),
+        "since": utc(notice.since),
+        "ends": utc(notice.ends),
         "notice": notice.id,
     }
     rows = "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value)
     advice = f"\nWhat to do: {notice.hint}\n" if notice.hint else ""
     return f"{notice.message}\n{advice}\n{rows}\n"
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from rotator.model import Event, Json, Run, short
+from rotator.model import Event, Json, Run, short, utc
 
 
 def lines(run: Run, *, effects: bool) -> list[str]:
@@ -30,8 +30,8 @@ def _took(began: datetime, ended: datetime | None) -> str:
 def row(run: Run) -> dict[str, Json]:
     """The run as JSON: times in UTC, durations in seconds, whole fingerprints."""
     return {
-        "began": _moment(run.began),
-        "ended": _moment(run.ended),
+        "began": utc(run.began),
+        "ended": utc(run.ended),
         "seconds": _seconds(run.began, run.ended),
         "command": run.command,
         "started_by": run.started_by,
@@ -48,7 +48,7 @@ def row(run: Run) -> dict[str, Json]:
                 "kind": event.kind,
                 "step": event.name,
                 "detail": event.detail,
-                "began": _moment(event.began),
+                "began": utc(event.began),
                 "seconds": _seconds(event.began, event.ended),
                 "requests": event.requests,
                 "outcome": event.outcome,
@@ -56,10 +56,6 @@ def row(run: Run) -> dict[str, Json]:
             for event in run.events
         ],
     }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _seconds(began: datetime, ended: datetime | None) -> float | None:

@@ -1,1 +1,1 @@
-"""The state directory: locks, and whose state it is."""
+"""The state directory: whose it is, its locks, the journal, the notices that wait, what the metrics are made of."""

@@ -64,6 +64,10 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     """,
 )
 """The schema, one entry per version: `PRAGMA user_version` counts those that a file has been through."""
+OPEN: Final = "open"
+"""The outcome of a run or event that has not ended: under way, or cut short by a crash."""
+WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given up"
+"""The states of a notice."""
 WITH_OUTBOX: Final = 2
 """The version since which there are notices and figures: who only reads may meet an older file."""
 

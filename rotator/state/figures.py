@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Final
 
+from rotator.errors import ExitStatus
 from rotator.model import Figures, Standing, Tally
 from rotator.state import database
 
@@ -54,8 +55,8 @@ def read(state: Path) -> Figures:
         return Figures(
             standings=_standings(opened),
             tallies=_tallies(opened),
-            undelivered=states.get("waiting", 0),
-            given_up=states.get("given up", 0),
+            undelivered=states.get(database.WAITING, 0),
+            given_up=states.get(database.GIVEN_UP, 0),
         )
 
 
@@ -75,22 +76,24 @@ def _standings(opened: Connection) -> tuple[Standing, ...]:
 
 
 def _tallies(opened: Connection) -> tuple[Tally, ...]:
-    """The runs of every virtual proxy, added up. A run that was put off by a lock or a window (3) says nothing new."""
+    """The runs of every virtual proxy, added up. A run that was put off by a lock or a window says nothing new."""
     tallies = []
     pairs = opened.execute("SELECT DISTINCT site, name FROM run ORDER BY site, name").fetchall()
     for site, name in pairs:
         of = (site, name)
         last = opened.execute(
-            "SELECT ended, exit FROM run WHERE site = ? AND name = ? AND exit IS NOT NULL AND exit != 3 "
+            "SELECT ended, exit FROM run WHERE site = ? AND name = ? AND exit IS NOT NULL AND exit != ? "
             "ORDER BY id DESC LIMIT 1",
-            of,
+            (*of, ExitStatus.TRY_LATER),
         ).fetchone()
-        success = opened.execute("SELECT max(ended) FROM run WHERE site = ? AND name = ? AND exit = 0", of).fetchone()
+        success = opened.execute(
+            "SELECT max(ended) FROM run WHERE site = ? AND name = ? AND exit = ?", (*of, ExitStatus.DONE)
+        ).fetchone()
         cut = opened.execute("SELECT coalesce(sum(sessions), 0) FROM run WHERE site = ? AND name = ?", of).fetchone()
         rotations = opened.execute(
             "SELECT outcome, exit, reason, count(*) FROM run WHERE site = ? AND name = ? AND command = ? "
-            "AND outcome != 'open' GROUP BY outcome, exit, reason",
-            (*of, _ROTATE),
+            "AND outcome != ? GROUP BY outcome, exit, reason",
+            (*of, _ROTATE, database.OPEN),
         ).fetchall()
         tallies.append(
             Tally(

@@ -19,7 +19,6 @@ from rotator.state import database
 
 
 INTERRUPTED: Final = "interrupted"
-OPEN: Final = "open"
 DONE: Final = "done"
 
 
@@ -57,11 +56,11 @@ class Journal:
                 self._database.execute(
                     f"UPDATE {table} SET outcome = ? WHERE outcome = ? AND {key} IN "  # noqa: S608 - two constants
                     "(SELECT id FROM run WHERE site = ? AND name = ? AND outcome = ?)",
-                    (INTERRUPTED, OPEN, site, name, OPEN),
+                    (INTERRUPTED, database.OPEN, site, name, database.OPEN),
                 )
             self._run = self._database.execute(
                 "INSERT INTO run (site, name, command, started_by, pid, began, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (site, name, command, started_by, os.getpid(), began, OPEN),
+                (site, name, command, started_by, os.getpid(), began, database.OPEN),
             ).lastrowid
         before, ending = self._requests(), Ending()
         try:
@@ -108,7 +107,7 @@ class Journal:
         before, outcome = self._requests(), INTERRUPTED
         row = self._write(
             "INSERT INTO event (run, kind, name, detail, began, outcome) VALUES (?, ?, ?, ?, ?, ?)",
-            (self._run, kind, name, detail, database.told(self._now()), OPEN),
+            (self._run, kind, name, detail, database.told(self._now()), database.OPEN),
         )
         try:
             yield

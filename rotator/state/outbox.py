@@ -27,8 +27,6 @@ KEPT: Final = timedelta(days=30)
 """How long delivered notices, and which units spoke, are remembered."""
 JUST_NOW: Final = timedelta(minutes=10)
 
-_WAITING, _DELIVERED, _GIVEN_UP = "waiting", "delivered", "given up"
-
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -111,7 +109,7 @@ class Outbox:
         at = database.told(notice.at)
         self._database.execute(
             "INSERT INTO notice (id, site, name, content, queued, next, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (notice.id, notice.site, notice.name, _content(notice), at, at, _WAITING),
+            (notice.id, notice.site, notice.name, _content(notice), at, at, database.WAITING),
         )
 
     def spoke(self, invocation: str | None, name: str, now: datetime) -> bool:
@@ -134,7 +132,7 @@ class Outbox:
         """The notices that wait, the oldest first."""
         with database.mapped(self.path):
             rows = self._database.execute(
-                "SELECT * FROM notice WHERE state = ? ORDER BY number", (_WAITING,)
+                "SELECT * FROM notice WHERE state = ? ORDER BY number", (database.WAITING,)
             ).fetchall()
             return tuple(self._waiting(row) for row in rows)
 
@@ -151,11 +149,11 @@ class Outbox:
 
     def delivered(self, notice: Notice) -> None:
         """Every channel took it."""
-        self._end(notice, _DELIVERED)
+        self._end(notice, database.DELIVERED)
 
     def give_up(self, notice: Notice) -> None:
         """It is not tried any more."""
-        self._end(notice, _GIVEN_UP)
+        self._end(notice, database.GIVEN_UP)
 
     def _end(self, notice: Notice, state: str) -> None:
         with database.mapped(self.path):
@@ -176,9 +174,9 @@ class Outbox:
         with database.mapped(self.path), database.transaction(self._database):
             self._database.execute(
                 "DELETE FROM receipt WHERE notice IN (SELECT id FROM notice WHERE state = ? AND queued < ?)",
-                (_DELIVERED, before),
+                (database.DELIVERED, before),
             )
-            self._database.execute("DELETE FROM notice WHERE state = ? AND queued < ?", (_DELIVERED, before))
+            self._database.execute("DELETE FROM notice WHERE state = ? AND queued < ?", (database.DELIVERED, before))
             self._database.execute("DELETE FROM spoken WHERE at < ?", (before,))
 
 
@@ -192,7 +190,7 @@ def due(state: Path, name: str, known: Iterable[str], now: datetime) -> bool:
         if opened is None:
             return False
         rows = opened.execute(
-            "SELECT DISTINCT name FROM notice WHERE state = ? AND next <= ?", (_WAITING, database.told(now))
+            "SELECT DISTINCT name FROM notice WHERE state = ? AND next <= ?", (database.WAITING, database.told(now))
         ).fetchall()
     others = set(known) - {name}
     return any(row["name"] not in others for row in rows)

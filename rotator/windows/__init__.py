@@ -1,1 +1,1 @@
-"""What Windows does in its own way: access lists, DPAPI, scheduled tasks. Imports everywhere, works there alone."""
+"""What Windows does in its own way: access lists and DPAPI. Imports everywhere, works there alone."""

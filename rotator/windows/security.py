@@ -90,7 +90,7 @@ _make_file: Final = _declared(
 
 
 class Advapi:
-    """Implements guard.Security. Every method raises OSError with what Windows said."""
+    """Implements access_lists.Security. Every method raises OSError with what Windows said."""
 
     def descriptor(self, path: Path) -> str:
         """Owner and access list of a file or folder, as SDDL."""

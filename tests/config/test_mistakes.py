@@ -3,48 +3,13 @@
 from pathlib import Path
 
 import pytest
+from good_config import GOOD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rotator.config import duration, find, load
+from rotator.config import find, load
 from rotator.errors import ConfigError
-from rotator.model import AnyTime, ProxySpec
 
-
-GOOD = r"""
-[keyring]
-backend = "sealed-file"
-path = "keys"
-master_key = "file:master.key"
-
-[state]
-path = "state"
-
-[site.prod]
-qrs = "https://qlik.example.com:4242"
-root_ca = "root.pem"
-auth = "certificate"
-
-[site.prod.certificate]
-cert = "client.pem"
-key = "client_key.pem"
-user = 'INTERNAL\sa_api'
-
-[site.prod.probe]
-"rim1.example.com" = { connect = "10.0.0.5:8443", host = "portal.example.com", ca = "system" }
-"rim2.example.com" = "https://rim2.internal"
-"rim3.example.com" = { skip = true }
-
-[proxy.portal]
-site = "prod"
-prefix = "portal"
-user_id_claim = "userId"
-user_directory_claim = "userDirectory"
-
-[proxy.portal.rotation]
-every = "30d"
-window = ["SUN 02:00-05:00 Europe/Stockholm"]
-"""
 
 MISTAKES = [
     # what is replaced, by what, what the message says
@@ -309,28 +274,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path / "latin.toml", {})
 
 
-def test_a_good_file_means_what_it_says(tmp_path: Path) -> None:
-    file = tmp_path / "rotator.toml"
-    file.write_text(GOOD)
-    config = load(file, {})
-    spec = config.proxies["portal"]
-    assert config.state == tmp_path / "state"
-    assert config.sites["prod"].probe["rim3.example.com"].skip
-    assert config.sites["prod"].probe["rim2.example.com"].connect == ("rim2.internal", 443)
-    assert (spec.session_cookie, spec.description, str(spec.test_user)) == (
-        "X-Qlik-Session-portal",
-        "portal",
-        r"ROTATOR\probe",
-    )
-    assert "description" not in spec.named
-    assert not isinstance(spec.rotation.windows, AnyTime)
-
-
-def test_a_constant_directory_is_the_test_users(tmp_path: Path) -> None:
-    file = tmp_path / "rotator.toml"
-    file.write_text(GOOD.replace('"userDirectory"', '"[CORP]"'))
-    spec: ProxySpec = load(file, {}).proxies["portal"]
-    assert str(spec.test_user) == r"CORP\probe"
+@pytest.mark.parametrize("what", ["rotator", "rotator/rotator.toml"])
+def test_a_configuration_that_everybody_can_change_is_refused(tmp_path: Path, what: str) -> None:
+    file = tmp_path / "rotator" / "rotator.toml"
+    file.parent.mkdir()
+    file.touch()
+    (tmp_path / what).chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody can change") as caught:
+        find(file, {})
+    assert caught.value.hint == f"chmod o-w {tmp_path / what}"
+    (tmp_path / what).chmod(0o1777 if what == "rotator" else 0o664)
+    assert find(file, {}) == file
 
 
 def test_a_webhook_is_never_repeated(tmp_path: Path) -> None:
@@ -347,64 +301,13 @@ def test_a_webhook_is_never_repeated(tmp_path: Path) -> None:
         assert "SECRET" not in str(caught.value.problems)
 
 
-def test_what_can_be_read_of_a_wrong_file_says_who_is_told(tmp_path: Path) -> None:
-    from rotator.config import telling
-
-    file = tmp_path / "rotator.toml"
-    good = GOOD.replace('auth = "certificate"', "auth = 3")
-    file.write_text(
-        good + '[notify]\nhooks = "hooks.d"\nmail = ["ops@example.com", 3]\n[metrics]\ntextfile = "a.prom"\n'
-    )
-    found = telling(file, {})
-    assert found is not None
-    assert (found.state, found.textfile) == (tmp_path / "state", tmp_path / "a.prom")
-    assert (found.notify.hooks, found.notify.mail) == (tmp_path / "hooks.d", ())
-    file.write_text("[notify\n")
-    assert telling(file, {}) is None
-
-
-def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find(Path("given"), {"ROTATOR_CONFIG": "other"}) == Path("given")
-    assert find(None, {"ROTATOR_CONFIG": "other"}) == Path("other")
-    user = tmp_path / "rotator" / "rotator.toml"
-    with pytest.raises(ConfigError, match="/etc/rotator"):
-        find(None, {"XDG_CONFIG_HOME": str(tmp_path)})
-    user.parent.mkdir()
-    user.touch()
-    assert find(None, {"XDG_CONFIG_HOME": str(tmp_path)}) == user
-
-
-@pytest.mark.parametrize("what", ["rotator", "rotator/rotator.toml"])
-def test_a_configuration_that_everybody_can_change_is_refused(tmp_path: Path, what: str) -> None:
-    file = tmp_path / "rotator" / "rotator.toml"
-    file.parent.mkdir()
-    file.touch()
-    (tmp_path / what).chmod(0o777)
-    with pytest.raises(ConfigError, match="everybody can change") as caught:
-        find(file, {})
-    assert caught.value.hint == f"chmod o-w {tmp_path / what}"
-    (tmp_path / what).chmod(0o1777 if what == "rotator" else 0o664)
-    assert find(file, {}) == file
-
-
-def test_the_state_directory_is_systemds_when_nothing_is_said(tmp_path: Path) -> None:
-    file = tmp_path / "rotator.toml"
-    file.write_text(GOOD.replace('path = "state"', ""))
-    assert load(file, {"STATE_DIRECTORY": "/var/lib/rotator:/var/lib/other"}).state == Path("/var/lib/rotator")
-
-
-@given(st.integers(1, 10**6), st.sampled_from("smhdw"))
-def test_durations_are_what_they_say(number: int, unit: str) -> None:
-    found = duration(f"{number}{unit}")
-    assert found is not None
-    assert found.total_seconds() == number * {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[unit]
-
-
 JSON = st.recursive(
     st.booleans() | st.integers(-9, 9) | st.text("ab[]:/'é", max_size=6),
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=6,
 )
+
+
 KEYS = st.sampled_from(
     ["backend", "path", "qrs", "auth", "prefix", "site", "window", "every", "attributes", "user", "connect", "zzz"]
 )

@@ -16,7 +16,8 @@ from values import key, ring
 from rotator.errors import Refused
 from rotator.keystore.os_keyring import OsKeyring
 from rotator.keystore.registry import ITEM
-from rotator.keystore.sealed_file import SealedFiles, master_key
+from rotator.keystore.sealed_file import SealedFiles
+from rotator.keystore.sealing import master_key
 from rotator.model import KeyringBackend, Ring, Stage
 from rotator.planning.migration import Move, move
 from rotator.ports import SecretStore

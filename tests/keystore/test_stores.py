@@ -18,8 +18,9 @@ from secret_service import SecretServiceDaemon
 
 from rotator.errors import InstallationMismatch, KeyStoreCorrupt, KeyStoreError, KeyStoreUnavailable
 from rotator.keystore.os_keyring import OsKeyring, construct
-from rotator.keystore.sealed_file import SealedFiles, master_key
+from rotator.keystore.sealed_file import SealedFiles
 from rotator.keystore.sealed_file_backend import SealedFileKeyring
+from rotator.keystore.sealing import master_key
 from rotator.keystore.split import Split
 from rotator.keystore.timelimit import limited
 from rotator.model import KeyringBackend

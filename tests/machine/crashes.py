@@ -1,7 +1,9 @@
 """A command killed at a point, what its machine does next, and what is broken then."""
 
+from waiting import eventually
+
 from machine.commands import Command
-from machine.host import KILLED, Machine, Stop
+from machine.host import KILLED, Machine, Run, Stop
 
 
 LATE = 0.3
@@ -26,12 +28,13 @@ def crashed(machine: Machine, command: Command, stop: Stop, *, late: bool = Fals
     `late`: the server does what it was asked in the middle of the next run.
     """
     command.prepare(machine)
+    machine.sandbox.forget_requests()
     if late:
         for method in ("PUT", "POST"):
             machine.sandbox.fault(f"slow={LATE}@qrs:{method}#*")
     run = machine.run(*command.arguments, stop=stop)
-    while late and run.status == KILLED and not machine.sandbox.control("GET", "/held"):
-        pass
+    if late and run.status == KILLED:
+        eventually("the server has begun what was sent", lambda: _came(machine, run))
     machine.no_faults()
     machine.lose_power()
     broken = machine.oracle.broken_now()
@@ -40,6 +43,12 @@ def crashed(machine: Machine, command: Command, stop: Stop, *, late: bool = Fals
         machine.fresh()
         return broken
     return [] if run.status == KILLED else None
+
+
+def _came(machine: Machine, run: Run) -> bool:
+    """Whether every request that the run sent, and that writes, has come: it is held back, or done already."""
+    sent = [label for label, _ in run.points if label.startswith(("sent PUT", "sent POST"))]
+    return machine.sandbox.holds_back() + len(machine.sandbox.requests("qrs", "PUT", "POST")) >= len(sent)
 
 
 def crashes(machine: Machine, command: Command, cases: list[tuple[Stop, bool]]) -> list[str]:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from waiting import eventually
+
 from machine.commands import COMMANDS, STUCK, Command
 from machine.host import HOUR, Machine, Run
 
@@ -213,8 +215,7 @@ def _refused(machine: Machine, case: Case, arguments: Sequence[str], request: Re
     """While its request is held back the port closes, which cuts it, and opens again a little later."""
     machine.sandbox.fault(f"slow={HOLD}@*#{request.number}")
     ended = machine.begin(*arguments)
-    while not machine.sandbox.control("GET", "/held") and machine.at_work():
-        pass
+    eventually("it is held back", lambda: machine.sandbox.holds_back() > 0 or not machine.at_work())
     machine.sandbox.fault(f"{case.fault}@{request.host if request.service == 'proxy' else request.service}")
     return ended()
 

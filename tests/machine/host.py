@@ -6,7 +6,6 @@ import select
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from sandbox_process import Ended, Sandbox
+from waiting import eventually
 
 from machine.oracle import Oracle
 from machine.power import Disk
@@ -115,8 +115,7 @@ class Machine:
 
     def arrived(self) -> None:
         """Wait until the server has done everything that was sent to it, and no proxy restarts any more."""
-        while self.sandbox.control("GET", "/held"):
-            time.sleep(0.02)
+        eventually("no request is held back", lambda: not self.sandbox.holds_back())
         self.sandbox.control("GET", "/idle")
 
     def lose_power(self) -> None:

@@ -9,10 +9,10 @@ from values import NOW, key, ring, spec
 
 from rotator.errors import LookFailed, NotStarted, RunFailed, RunTooLong, SeenFromOutside, UsageError
 from rotator.model import Certificate as Kind
-from rotator.model import Check, CheckResult, NoticeEvent, Outcome, Result, Retry, Standing, Trouble, Warned
+from rotator.model import Check, CheckResult, Notice, NoticeEvent, Outcome, Result, Retry, Standing, Trouble, Warned
 from rotator.planning import notices
 from rotator.planning.notices import Writer, expiring, judge
-from rotator.planning.standing import next_start, of_known, standing
+from rotator.planning.standing import next_due, of_known, standing
 
 
 def writer(command: str = "rotate", now: datetime = NOW) -> Writer:
@@ -155,6 +155,92 @@ def test_a_certificate_that_rotator_is_about_to_replace_is_told_only_when_that_i
     assert len(expiring([due], [], writer(now=NOW + timedelta(days=15)))) == 1
 
 
+def test_every_field_of_a_notice() -> None:
+    judged = judge(replace(failure(), key=key()), (), writer(), attended=False)
+    assert judged.notice == Notice(
+        id="id0",
+        event=NoticeEvent.FAILED,
+        host="host",
+        site="prod",
+        name="portal",
+        command="rotate",
+        reason="ServerUnreachable",
+        exit=1,
+        message="it failed",
+        hint="do this",
+        fingerprint="a" * 64,
+        at=NOW,
+        since=NOW,
+    )
+    ends = NOW + timedelta(days=1, hours=5)
+    gone = NOW - timedelta(days=365)
+    (client, _), (jwt, _), (past, _) = expiring(
+        [
+            Standing("prod", "", ends),
+            Standing("prod", "never", None),
+            Standing("prod", "portal", ends),
+            Standing("prod", "about to go", NOW + timedelta(days=29), next_due=ends),
+            Standing("other", "", gone),
+        ],
+        [],
+        writer("verify"),
+    )
+    assert client == Notice(
+        id="id0",
+        event=NoticeEvent.EXPIRING,
+        host="host",
+        site="prod",
+        name="",
+        command="verify",
+        reason="ClientCertificateEnds",
+        exit=None,
+        message="site prod: the client certificate ends in 1 day, on 2026-11-25 17:00 UTC: rotator cannot reach QRS after that",
+        hint="export a new one in the QMC under Certificates, put it in place of the old one, then run rotator status",
+        fingerprint="",
+        at=NOW,
+        ends=ends,
+    )
+    assert jwt == replace(
+        client,
+        id="id1",
+        name="portal",
+        reason="CertificateEnds",
+        message="portal: the JWT certificate of the current key ends in 1 day, on 2026-11-25 17:00 UTC",
+        hint="give it a new key: rotator rotate portal --now (this ends the sessions)",
+    )
+    assert past.message.startswith("site other: the client certificate ended on 2025-11-24 12:00 UTC: rotator")
+    (now, _) = expiring([Standing("prod", "", NOW)], [], writer())[0]
+    assert "ended on" in now.message
+    assert (
+        expiring([Standing("prod", "", ends), Standing("prod", "portal", ends)], [WARNED], writer())[0][1].name
+        == "portal"
+    )
+
+
+WARNED = Warned(Kind.CLIENT, "prod", "", NOW + timedelta(days=1, hours=5), 7)
+
+
+def test_a_test_notice() -> None:
+    assert notices.test(writer("notify")) == Notice(
+        id="id0",
+        event=NoticeEvent.TEST,
+        host="host",
+        site="",
+        name="",
+        command="notify",
+        reason="Test",
+        exit=None,
+        message="a test: notices of rotator on host arrive here",
+        hint="there is nothing to do",
+        fingerprint="",
+        at=NOW,
+    )
+
+
+def test_the_longest_text_is_whole() -> None:
+    assert notices.plain("x" * notices.LONGEST) == "x" * notices.LONGEST
+
+
 def test_texts_are_one_printable_line_and_end() -> None:
     told = judge(replace(failure(), message="a\nb\x00c\x1b[31m" + "x" * 9000), (), writer(), attended=False).notice
     assert told is not None
@@ -170,6 +256,23 @@ def test_an_undo_that_failed_is_told_in_full() -> None:
     assert (told.message, told.hint, told.exit) == (long, "h" * 900, 4)
 
 
+def test_a_unit_that_died_as_the_result_of_a_run() -> None:
+    monitor = {"MONITOR_EXIT_CODE": "exited", "MONITOR_EXIT_STATUS": "255", "MONITOR_SERVICE_RESULT": "exit-code"}
+    assert notices.unit_failed("rotator-rotate@portal.service", "prod", "portal", monitor) == Result(
+        "prod",
+        "portal",
+        Outcome.FAILED,
+        "UnitFailed",
+        "portal: the unit rotator-rotate@portal.service failed: its ExecCondition, `rotator due`, ended with an error "
+        "(status 255)",
+        "see why: rotator due portal; journalctl -u rotator-rotate@portal.service -e shows what it said",
+        exit_status=1,
+    )
+    nameless = notices.unit_failed("rotator.service", "", "", {})
+    assert nameless.message == "the unit rotator.service failed: it ended without a word"
+    assert (nameless.hint or "").startswith("the next run finishes or undoes what was under way; rotator status")
+
+
 @pytest.mark.parametrize(
     ("monitor", "says"),
     [
@@ -177,6 +280,7 @@ def test_an_undo_that_failed_is_told_in_full() -> None:
         ({"MONITOR_EXIT_CODE": "killed", "MONITOR_EXIT_STATUS": "KILL", "MONITOR_SERVICE_RESULT": "oom-kill"}, "(oom-"),
         ({"MONITOR_EXIT_CODE": "exited", "MONITOR_EXIT_STATUS": "255"}, "ExecCondition"),
         ({"MONITOR_EXIT_CODE": "exited", "MONITOR_EXIT_STATUS": "203"}, "ended with status 203"),
+        ({"MONITOR_EXIT_CODE": "dumped", "MONITOR_EXIT_STATUS": "ABRT"}, "it ended by dumped ABRT"),
         ({}, "without a word"),
     ],
 )
@@ -238,13 +342,13 @@ def test_the_next_start_looks_past_schedule_retry_and_window() -> None:
 
     rotation = spec().rotation
     any_time = spec(rotation=replace(rotation, windows=AnyTime()))
-    assert next_start(any_time, ring(key()), NOW) == NOW + timedelta(days=30)
+    assert next_due(any_time, ring(key()), NOW) == NOW + timedelta(days=30)
     old = ring(key(created=NOW - timedelta(days=40)))
-    assert next_start(any_time, old, NOW) == NOW - timedelta(days=10)
+    assert next_due(any_time, old, NOW) == NOW - timedelta(days=10)
     put_off = replace(old, retry=Retry(2, NOW + timedelta(hours=1)))
-    assert next_start(any_time, put_off, NOW) == NOW + timedelta(hours=1)
-    assert next_start(spec(), old, NOW) is None
-    assert next_start(any_time, ring(), NOW) is None
+    assert next_due(any_time, put_off, NOW) == NOW + timedelta(hours=1)
+    assert next_due(spec(), old, NOW) is None
+    assert next_due(any_time, ring(), NOW) is None
 
 
 def test_a_start_that_has_to_wait_for_its_window_is_the_opening_of_that_window() -> None:
@@ -253,7 +357,7 @@ def test_a_start_that_has_to_wait_for_its_window_is_the_opening_of_that_window()
     from rotator.config.schedule import windows
 
     sundays = spec(rotation=replace(spec().rotation, windows=windows(["SUN 02:00-05:00 UTC"], Path())))
-    start = next_start(sundays, ring(key()), NOW)  # 30 days after a Tuesday is a Thursday
+    start = next_due(sundays, ring(key()), NOW)  # 30 days after a Tuesday is a Thursday
     assert start == datetime(2026, 12, 27, 2, 0, tzinfo=NOW.tzinfo)
 
 

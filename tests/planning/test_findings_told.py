@@ -9,7 +9,7 @@ from rotator.errors import Drift, Refused
 from rotator.model import Ring, Stage, VirtualProxy
 from rotator.planning.drift import lost_key, problem
 from rotator.planning.recovery import Finding, Found, Way
-from rotator.planning.told import told
+from rotator.report.keys import key_rows
 
 
 A, B = "a" * 12, "b" * 12
@@ -44,4 +44,4 @@ def test_nothing_at_all_is_refused_and_a_certificate_that_cannot_be_read_is_drif
 
 def test_keys_are_told_newest_first() -> None:
     keys = ring(key("a", created=NOW - timedelta(days=1)), key("b", created=NOW), key("c", created=NOW - timedelta(2)))
-    assert [str(row["fingerprint"])[0] for row in told(keys)] == ["b", "a", "c"]
+    assert [str(row["fingerprint"])[0] for row in key_rows(keys)] == ["b", "a", "c"]

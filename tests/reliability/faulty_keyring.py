@@ -101,7 +101,7 @@ def main() -> None:
     from rotator.__main__ import main as rotator_main
     from rotator.keystore import secret_refs
     from rotator.keystore.os_keyring import OsKeyring
-    from rotator.keystore.sealed_file import master_key
+    from rotator.keystore.sealing import master_key
 
     def open_store(settings: model.KeyringSettings, environ: Mapping[str, str]) -> OsKeyring:
         if Plan.fault == "real":

@@ -40,7 +40,7 @@ PLANTED: Final = (
     Planted(
         "an undo that does not read first",
         "setting.py",
-        "            _check_start(scene, observed, start)\n",
+        "            _check_start(scene, virtual_proxy, start)\n",
         "",
         "tests/reliability/test_undo.py::test_an_undo_leaves_alone_what_somebody_put_there_meanwhile",
     ),
@@ -56,14 +56,14 @@ PLANTED: Final = (
         "rotation.py",
         "    tested = steps.test(scene, change, virtual_proxy, proxies)\n    if not verification.all_passed(tested):\n",
         "    tested = steps.test(scene, change, virtual_proxy, proxies)\n    if False:\n",
-        "tests/story/test_story.py::test_a_proxy_that_never_applies_the_change_is_undone",
+        "tests/story/test_disturbed.py::test_a_proxy_that_never_applies_the_change_is_undone",
     ),
     Planted(
         "a lock that is not taken",
         "state/lock.py",
         "        lock.acquire()\n",
         "        pass\n",
-        "tests/keystore/test_key_items.py::test_a_lock_names_its_owner",
+        "tests/state/test_lock.py::test_a_lock_names_its_owner",
     ),
     Planted(
         "a 503 that counts as refused",
@@ -82,8 +82,8 @@ PLANTED: Final = (
     Planted(
         "an intent that is not stored before the PUT",
         "intents.py",
-        "    return keystore.save(replace(stages.opened(ring, intent, observed.modified), proxy_id=observed.id))\n",
-        "    return replace(stages.opened(ring, intent, observed.modified), proxy_id=observed.id)\n",
+        "    return keystore.save(replace(stages.opened(ring, intent, virtual_proxy.modified), proxy_id=virtual_proxy.id))\n",
+        "    return replace(stages.opened(ring, intent, virtual_proxy.modified), proxy_id=virtual_proxy.id)\n",
         "tests/reliability/test_disk.py::test_a_full_state_directory_does_not_keep_a_crashed_rotation_from_its_undo",
     ),
     Planted(

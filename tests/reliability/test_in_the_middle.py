@@ -77,8 +77,7 @@ def in_the_middle(sandbox: Sandbox, command: tuple[str, ...], folder: Path) -> I
         preexec_fn=_unlimited,  # noqa: PLW1509 - no thread is running here
     )
     try:
-        while not sandbox.control("GET", "/held"):
-            assert process.poll() is None, process.communicate()
+        sandbox.wait_held(process)
         yield process
     finally:
         process.kill()
@@ -167,7 +166,7 @@ def attacked(sandbox: Sandbox, *, hardened: bool) -> tuple[str, bytes]:
     """What another process of the same account gets of a rotation in the middle: even its parent, which may the most."""
     sandbox.control("DELETE", "/faults")
     sandbox.fault("slow=30@proxy#1")
-    before = sandbox.control("GET", "/held")
+    before = sandbox.holds_back()
     attacker = subprocess.Popen(
         (*ORDINARY, sys.executable, "-c", ATTACKER, *rotation(sandbox, hardened=hardened)),
         stdin=subprocess.PIPE,
@@ -176,8 +175,7 @@ def attacked(sandbox: Sandbox, *, hardened: bool) -> tuple[str, bytes]:
     )
     assert attacker.stdout is not None
     assert int(attacker.stdout.readline()) > 0
-    while sandbox.control("GET", "/held") == before:
-        assert attacker.poll() is None
+    sandbox.wait_held(attacker, beyond=before)
     out, err = attacker.communicate(b"now\n", timeout=120)
     return err.decode(), out
 

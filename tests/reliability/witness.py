@@ -26,11 +26,8 @@ def held(sandbox: Sandbox, request: str, then: Callable[[int], object], command:
     """
     sandbox.fault(f"slow=1.5@{request}")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None:
-        if sandbox.control("GET", "/held"):
-            then(process.pid)
-            break
-        time.sleep(0.01)
+    if sandbox.held_or_ended(process):
+        then(process.pid)
     out, err = process.communicate(timeout=120)
     return Ended(process.returncode, out, err)
 
@@ -66,16 +63,9 @@ def logs_in(sandbox: Sandbox, key: bytes) -> bool:
 def paste(sandbox: Sandbox) -> bytes:
     """Somebody pastes the certificate of a key of their own in the QMC. Returns that private key."""
     key = PrivateKey.generate(2048)
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = str(sandbox.folder / "root.pem")
-        session.cert = (str(sandbox.folder / "client.pem"), str(sandbox.folder / "client_key.pem"))
-        session.headers.update({"X-Qlik-Xrfkey": "0" * 16, "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"})
-        url, xrf = f"{sandbox.ready['qrs']}/qrs/virtualproxyconfig", {"xrfkey": "0" * 16}
-        found = session.get(f"{url}/full", params=xrf).json()
-        entity = next(item for item in found if item["prefix"] == "portal")
-        entity["jwtPublicKeyCertificate"] = key.certificate("theirs", 100, datetime.now(UTC))
-        assert session.put(f"{url}/{entity['id']}", params=xrf, json=entity).status_code == 200
+    entity = sandbox.virtual_proxy()
+    certificate = key.certificate("theirs", 100, datetime.now(UTC))
+    sandbox.qrs("PUT", f"/qrs/virtualproxyconfig/{entity['id']}", {**entity, "jwtPublicKeyCertificate": certificate})
     return key.to_pem()
 
 

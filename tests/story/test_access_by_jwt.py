@@ -1,8 +1,5 @@
 """The least-privileged way: QRS through a virtual proxy, as a service user who may do little."""
 
-import json
-import ssl
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +8,13 @@ from sandbox_process import Sandbox
 
 
 def rule(sandbox: Sandbox, resources: str, actions: int) -> None:
-    trust = ssl.create_default_context(cafile=str(sandbox.folder / "root.pem"))
-    trust.load_cert_chain(sandbox.folder / "client.pem", sandbox.folder / "client_key.pem")
     body = {
         "name": resources,
         "rule": '((user.userDirectory="SVC" and user.userId="rotator"))',
         "resourceFilter": resources,
         "actions": actions,
     }
-    headers = {"X-Qlik-Xrfkey": "0" * 16, "X-Qlik-User": "UserDirectory=INTERNAL; UserId=sa_api"}
-    url = f"{sandbox.ready['qrs']}/qrs/systemrule?xrfkey={'0' * 16}"
-    request = urllib.request.Request(url, method="POST", headers=headers, data=json.dumps(body).encode())
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
-    with opener.open(request) as answer:
-        assert answer.status == 201
+    sandbox.qrs("POST", "/qrs/systemrule", body)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sandbox_process import ROTATOR, Sandbox
 from terminal import typed
+from waiting import eventually
 
 
 def bare(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -99,7 +100,8 @@ def test_json_results_have_the_agreed_keys(portal: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--user", "alice"), "names no user directory"),
+        (("--user", "alice"), "must name directory and user"),
+        (("--user", r"A\b\c"), "must name directory and user"),
         (("--user", r"A\b", "--ttl", "1h"), "longer than max_token_ttl"),
         (("--user", r"A\b", "--ttl", "soon"), "is not a duration"),
         (("--user", r"A\b", "--claim", "exp=1"), "cannot set 'exp'"),
@@ -175,8 +177,7 @@ def test_only_one_rotator_at_a_time(portal: Sandbox) -> None:
         text=True,
     )
     owner = next(iter((portal.folder / "state" / "locks").glob("site*.owner")))
-    while str(first.pid) not in owner.read_text():
-        assert first.poll() is None
+    eventually("it holds the lock", lambda: str(first.pid) in owner.read_text() or first.poll() is not None)
     second = portal.rotator("rotate", "--now", "--json")
     assert (second.status, second.result["reason"]) == (3, "LockHeld")
     assert f"process {first.pid}" in second.err

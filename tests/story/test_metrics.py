@@ -1,12 +1,11 @@
 """The metrics of real runs."""
 
-import ssl
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 from exposition import samples
+from portal_user import login, token
 from sandbox_process import Sandbox
 
 
@@ -49,12 +48,7 @@ def test_every_run_brings_the_metrics_up_to_date(portal: Sandbox) -> None:
 
 def test_the_sessions_that_are_cut_are_counted_and_told(portal: Sandbox) -> None:
     path = measured(portal)
-    token = portal.rotator("token", "portal", "--user", r"CORP\alice").out.strip()
-    trust = ssl.create_default_context(cafile=str(portal.folder / "root.pem"))
-    url = f"{portal.ready['proxies'][0]['url']}/portal/qps/user"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
-    with opener.open(urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})) as answer:
-        assert answer.status == 200
+    assert login(portal, token(portal)) == (200, r"CORP\alice")
     assert portal.rotator("rotate", "--now").status == 0
     assert samples(path)["rotator_sessions_cut_total", *OF] == 1
     history = portal.rotator("history", "--json").result["runs"]

@@ -23,9 +23,7 @@ def stopped_at(
         stderr=subprocess.PIPE,
         text=True,
     )
-    struck = False
-    while process.poll() is None and not struck:
-        struck = sandbox.control("GET", "/held") > 0
+    struck = sandbox.held_or_ended(process)
     for one in signals if struck else ():
         process.send_signal(one)
     out, err = process.communicate(timeout=PATIENCE)
@@ -76,8 +74,7 @@ def test_a_stop_while_the_new_key_is_tested_lets_it_be_undone(portal: Sandbox) -
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not portal.control("GET", "/held"):
-        assert process.poll() is None
+    portal.wait_held(process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
@@ -134,8 +131,7 @@ def test_of_several_virtual_proxies_the_one_begun_is_finished_and_no_other_is_be
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not portal.control("GET", "/held"):
-        assert process.poll() is None
+    portal.wait_held(process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 3

@@ -11,18 +11,18 @@ import os
 import shlex
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from waiting import eventually as eventually  # noqa: PLC0414 - the tests beside this take it from here
 
 
 BOOT = Path(__file__).with_name("boot.sh")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
-POLL = 0.05
 OPAQUE = "trusted.overlay.opaque"
 
 
@@ -41,15 +41,6 @@ class Said:
     @property
     def text(self) -> str:
         return self.out + self.err
-
-
-def eventually(what: str, condition: "object", seconds: float = 60) -> None:
-    """Wait until `condition()` holds. Raises AssertionError."""
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
-        time.sleep(POLL)
 
 
 def _unshare(kind: int, what: str) -> None:

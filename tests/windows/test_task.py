@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -15,9 +15,9 @@ import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_process import ROTATOR, Ended
-from values import spec
+from values import SUNDAY, spec
 
-from rotator.model import AnyTime, Consumers, Rotation, Window
+from rotator.model import AnyTime, Consumers, Rotation
 from rotator.planning import task
 from rotator.planning.task import Logon, RunLevel, Task
 
@@ -27,7 +27,6 @@ NOW = datetime(2025, 3, 30, 1, 30, tzinfo=UTC)
 PLAIN = Task(
     r"CORP\svc-rotator", Logon.PASSWORD, timedelta(minutes=15), timedelta(minutes=18), r"C:\r\rotator.exe", "-x"
 )
-SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
 
 
 def checked(data: bytes) -> Any:
@@ -57,6 +56,12 @@ def test_whatever_it_is_told_it_is_a_task_by_the_schema(
     assert read("Actions/Exec/Command") == made.program
     assert read("Actions/Exec/Arguments") == made.arguments
     assert read("Principals/Principal/UserId") == made.account
+
+
+def test_the_whole_of_it() -> None:
+    made = replace(PLAIN, run_level=RunLevel.HIGHEST)
+    text = task.xml(made, datetime(2025, 3, 30, 3, 4, 5, 6, timezone(timedelta(hours=9)))).decode("utf-16")
+    assert text.replace("\r\n", "\n") == Path(__file__).with_name("task.xml").read_text()
 
 
 def test_the_order_of_a_triggers_elements_matters() -> None:
@@ -124,7 +129,29 @@ def test_runs_that_could_miss_every_window_are_noticed(window: Any, every: timed
     made = spec(rotation=Rotation(windows=window))
     found = task.too_seldom([made], every)
     assert (found and found[2]) == said
-    assert task.too_seldom([replace(made, consumers=Consumers.MANUAL)], every) is None
+    by_hand = replace(made, consumers=Consumers.MANUAL)
+    assert task.too_seldom([by_hand], every) is None
+    assert task.too_seldom([by_hand, made], every) == found
+
+
+def test_those_without_a_window_are_those_that_runs_would_refuse() -> None:
+    without, with_one = spec(rotation=Rotation(windows=())), spec(rotation=Rotation(windows=(SUNDAY,)))
+    manual = replace(without, consumers=Consumers.MANUAL)
+    assert task.without_window([with_one, without, manual]) == (without,)
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (timedelta(), "PT0S"),
+        (timedelta(seconds=59), "PT59S"),
+        (timedelta(minutes=60), "PT1H"),
+        (timedelta(hours=24), "P1D"),
+        (timedelta(days=1, hours=2, minutes=3, seconds=4), "P1DT2H3M4S"),
+    ],
+)
+def test_durations_in_words_of_xml(length: timedelta, told: str) -> None:
+    assert task.duration(length) == told
 
 
 @given(st.timedeltas(timedelta(), timedelta(days=400)))

@@ -90,8 +90,6 @@ class Wire:
         return ServerUnreachable(
             f"{self._host} cut the connection in the middle of {request.method} {request.path}",
             hint="it restarts, or refuses the client certificate: try again, then see rotator doctor",
-            method=request.method,
-            url=f"https://{self._host}{request.path}",
         )
 
 

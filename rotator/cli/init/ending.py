@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from rotator.cli.init import keyring, proxies
-from rotator.cli.init.proxies import told
 from rotator.cli.init.site import Access
 from rotator.cli.init.writing import NewFile
 from rotator.model import Json, Outcome, Result, SecretKind
@@ -27,7 +26,7 @@ def result(target: Path, files: list[NewFile], access: Access, chosen: proxies.C
         "version": access.version,
         "server_name": access.site.server_name,
         "proxy_services": [
-            {"host": proxy.host, "central": proxy.central, "test_logins": told(access.site, proxy)}
+            {"host": proxy.host, "central": proxy.central, "test_logins": proxies.way_to(access.site, proxy)}
             for proxy in access.proxies
         ],
         "nodes": [node.host for node in access.nodes],

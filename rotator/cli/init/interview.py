@@ -1,6 +1,5 @@
 """Questions: answered by a flag, else by a person at the terminal, else by their default; each answer is checked at once."""
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import TypeVar
 import typer
 
 from rotator.cli.secret_input import hidden, secret_text
-from rotator.config.values import Wrong, shown
+from rotator.config.values import BARE, Wrong, shown
 from rotator.errors import RotatorError, UsageError
 from rotator.report import text
 
@@ -99,7 +98,7 @@ def plain(parse: Callable[[object, Path], T]) -> Callable[[str], T]:
 
 def table_name(answer: str) -> str:
     """The name of a table of the configuration. Raises Wrong."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", answer):
+    if not BARE.fullmatch(answer):
         raise Wrong(f"must hold letters, digits, - and _ only, not {shown(answer)}")
     return answer
 

@@ -1,7 +1,6 @@
 """The questions about the keyring: which one, and that it stores, gives back and deletes."""
 
 import os
-import secrets
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from rotator import diagnosis
 from rotator.cli.init.interview import Interview, plain
 from rotator.cli.init.writing import NOT_ROOTS, Secret, not_roots
 from rotator.config import values
+from rotator.config.location import existing
 from rotator.config.values import Wrong
 from rotator.diagnosis import Health
 from rotator.errors import KeyStoreError, KeyStoreUnavailable, SecretUnavailable
@@ -27,7 +27,7 @@ USUAL_CREDENTIAL = "rotator-master-key"
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The keyring; `new_master_key` has to be written to the file that it names, where one is made now."""
+    """The keyring; `new_master_key` is what has to be written to the file that it names, where one is made now."""
 
     settings: KeyringSettings
     new_master_key: bytes | None = field(default=None, repr=False)
@@ -85,7 +85,7 @@ def _sealed_file(interview: Interview, folder: Path, keys: Path, *, own: bool) -
                 hint="name the master key that it was made with, or another folder",
             )
         _try_beside(interview, path, own=own)
-        return Chosen(settings, sealing.new_master_key())
+        return Chosen(settings, sealing.as_file(sealing.new_master_key()))
     try:
         read_master_key(reference, os.environ)
     except SecretUnavailable as error:
@@ -113,12 +113,12 @@ def _try_beside(interview: Interview, path: Path, *, own: bool) -> None:
 
     For another account it is made in a folder for temporary files: in that account's folders root could be led astray.
     """
-    there = next(place for place in (path, *path.absolute().parents) if place.exists()) if own else None
+    there = existing(path) if own else None
     try:
         with tempfile.TemporaryDirectory(prefix=".rotator-init-", dir=there) as scratch:
             _try(
                 interview,
-                SealedFiles(Path(scratch) / "keys", secrets.token_bytes(sealing.KEY_BYTES)),
+                SealedFiles(Path(scratch) / "keys", sealing.new_master_key()),
                 KeyringBackend.SEALED_FILE,
             )
     except OSError as error:

@@ -8,11 +8,10 @@ from types import MappingProxyType
 from rotator.cli.init.interview import Interview, missing, table_name
 from rotator.cli.init.site import Access
 from rotator.config import schedule, values
-from rotator.config.checks import constant
 from rotator.config.load import probe_of
 from rotator.config.values import Wrong
 from rotator.errors import RotatorError, ServerError, TlsError, UsageError
-from rotator.model import SYSTEM_CA, ProbeRoute, ProxyService, ProxySpec, Ring, Site, User, VirtualProxy
+from rotator.model import SYSTEM_CA, ProbeRoute, ProxyService, ProxySpec, Ring, Site, User, VirtualProxy, constant
 from rotator.planning.drift import check_manageable
 from rotator.planning.provisioning import Surroundings, plan
 from rotator.qlik import first_contact, routes
@@ -149,12 +148,12 @@ def _unreached(failed: list[tuple[ProxyService, RotatorError]]) -> UsageError:
 
 
 def _show(interview: Interview, access: Access, site: Site) -> None:
-    rows = [[proxy.host, "central" if proxy.central else "", told(site, proxy)] for proxy in access.proxies]
+    rows = [[proxy.host, "central" if proxy.central else "", way_to(site, proxy)] for proxy in access.proxies]
     interview.say("", f"rotator: nodes: {', '.join(node.host for node in access.nodes)}")
     interview.say(text.table(("proxy", "", "test logins"), rows))
 
 
-def told(site: Site, proxy: ProxyService) -> str:
+def way_to(site: Site, proxy: ProxyService) -> str:
     """How a proxy is reached for test logins, in a few words."""
     route = routes.to_proxy(site, proxy)
     return "skipped" if route is None else f"{route.address}:{route.port} as {route.name}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from rotator.config.location import existing
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, UsageError
 from rotator.ownership import Fault, guard
 from rotator.ports import SecretStore
@@ -50,7 +51,7 @@ def check(files: Sequence[NewFile]) -> None:
 
 def check_folder(folder: Path) -> None:
     """Raise UsageError where a folder cannot be written to, or not be made."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = existing(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(
             f"{folder} cannot be written to: {there} is no folder that this account may write to",
@@ -68,7 +69,7 @@ def not_roots(path: Path) -> Fault | None:
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    there = existing(path)
     found = guard().way(there)
     return found if isinstance(found, Fault) else None
 

@@ -1,9 +1,9 @@
-"""A ring as rows for people and scripts."""
+"""The keys of a virtual proxy as rows for people and scripts."""
 
-from rotator.model import Json, Ring
+from rotator.model import Json, Ring, utc
 
 
-def told(ring: Ring) -> list[dict[str, Json]]:
+def key_rows(ring: Ring) -> list[dict[str, Json]]:
     """The keys of a ring as rows, newest first, without anything secret."""
     newest = sorted(ring.keys, key=lambda key: key.created, reverse=True)
     return [
@@ -12,9 +12,9 @@ def told(ring: Ring) -> list[dict[str, Json]]:
             "fingerprint": key.fingerprint,
             "kid": key.kid,
             "bits": key.bits,
-            "created": f"{key.created:%Y-%m-%dT%H:%M:%SZ}",
-            "since": f"{key.since:%Y-%m-%dT%H:%M:%SZ}",
-            "certificate_not_after": f"{key.not_after:%Y-%m-%dT%H:%M:%SZ}",
+            "created": utc(key.created),
+            "since": utc(key.since),
+            "certificate_not_after": utc(key.not_after),
             "sent": key.sent,
         }
         for key in newest

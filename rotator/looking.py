@@ -1,0 +1,102 @@
+"""The look that every verb begins with: what server and keyring hold, before anything is changed."""
+
+from dataclasses import dataclass
+
+from rotator import intents
+from rotator.errors import Drift, Refused, TryLater
+from rotator.model import Auth, Cut, Fingerprint, ProxyService, Ring, Stage, VirtualProxy
+from rotator.planning import stages
+from rotator.planning.drift import check_manageable, problem
+from rotator.planning.entity import baseline_of, check_complete
+from rotator.planning.recovery import Evidence, Finding, Found, Step, assess
+from rotator.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a run found: the ring, the virtual proxy and the proxies it is linked to."""
+
+    ring: Ring
+    virtual_proxy: VirtualProxy
+    proxies: tuple[ProxyService, ...]
+
+
+def look(scene: Scene, ring: Ring) -> Observed:
+    """What is there, without changing anything. Raises Drift, Refused, ServerError."""
+    with scene.world.journal.step("look"):
+        return _looked(scene, ring)
+
+
+def _looked(scene: Scene, ring: Ring) -> Observed:
+    name, prefix, repository = scene.spec.name, scene.spec.prefix, scene.world.repository
+    virtual_proxy = repository.find(prefix)
+    if virtual_proxy is None:
+        if ring.at(Stage.CURRENT) is not None:
+            raise Drift(
+                f"{name}: there is no virtual proxy with the prefix {prefix!r} any more; the keyring has its keys",
+                hint=f"create it again with the key that its consumers have: rotator create-proxy {name}",
+            )
+        raise Refused(
+            f"{name}: there is no virtual proxy with the prefix {prefix!r} yet",
+            hint=f"create it: rotator create-proxy {name}",
+        )
+    check_manageable(name, virtual_proxy)
+    check_complete(name, scene.auth, ring, virtual_proxy)
+    proxies = linked(repository.proxies(), virtual_proxy)
+    if not proxies:
+        raise Refused(
+            f"{name}: the virtual proxy {prefix!r} is linked to no proxy, so nobody can log in through it",
+            hint=f"link it: rotator create-proxy {name}; or in the QMC, where it serves a key that is not rotator's",
+        )
+    return Observed(ring, virtual_proxy, proxies)
+
+
+def found(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> Found:
+    """How the virtual proxy's key stands, from the server, the keyring and the journal. Raises KeyStoreUnavailable."""
+    shown, intent, current = virtual_proxy.fingerprint, ring.intent, ring.at(Stage.CURRENT)
+    asked: set[Fingerprint | None] = {shown, current.fingerprint if current else None}
+    asked |= {intent.before, intent.after} if intent else set()
+    versions = [version for version in map(ring.known, asked) if version is not None]
+    held = frozenset(version.fingerprint for version in versions if intents.held(scene, version))
+    return assess(Evidence(ring, shown, held, scene.world.keystore.memory()))
+
+
+def first_step(scene: Scene, observed: Observed) -> Step:
+    """Where a run goes on: at the beginning, or in the middle of a change under way. Raises Drift, Refused."""
+    standing = found(scene, observed.ring, observed.virtual_proxy)
+    if standing.step is None or standing.finding not in (Finding.SETTLED, Finding.UNFINISHED):
+        raise problem(scene.spec.name, observed.ring, observed.virtual_proxy, standing)
+    return standing.step
+
+
+def linked(proxies: tuple[ProxyService, ...], virtual_proxy: VirtualProxy) -> tuple[ProxyService, ...]:
+    """Those of the proxies that the virtual proxy is linked to."""
+    return tuple(proxy for proxy in proxies if virtual_proxy.id in proxy.virtual_proxies)
+
+
+def remember(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> Ring:
+    """Under the certificate, which sees everything, keep what the lists hold for runs that may see less."""
+    if scene.auth is not Auth.CERTIFICATE:
+        return ring
+    baseline = baseline_of(virtual_proxy)
+    if ring.baseline == baseline and ring.proxy_id == virtual_proxy.id:
+        return ring
+    return scene.world.keystore.save(stages.with_baseline(ring, virtual_proxy.id, baseline))
+
+
+def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
+    """What a change interrupts: the sessions on every proxy that will restart."""
+    return tuple(Cut(proxy.host, scene.world.sessions.count(proxy)) for proxy in proxies)
+
+
+def ask(scene: Scene, proxies: tuple[ProxyService, ...]) -> None:
+    """Raise TryLater where the person at the terminal does not want the change, Refused where it must not be made."""
+    scene.check_way()
+    if not proxies:
+        return
+    counted = cuts(scene, proxies)
+    if not scene.world.consent(counted):
+        raise TryLater(f"{scene.spec.name}: not confirmed; nothing was changed")
+    known = [cut.sessions for cut in counted if cut.sessions is not None]
+    if known:
+        scene.world.journal.cut(sum(known))

@@ -1,0 +1,50 @@
+"""Key pairs and their certificates: what Qlik takes, what tools paste, and nothing shown."""
+
+import pytest
+from values import NOW
+
+from rotator.keys import PrivateKey, inspect_certificate
+
+
+PRIVATE = PrivateKey.generate(2048)
+
+
+def test_a_certificate_is_what_qlik_takes() -> None:
+    text = PRIVATE.certificate("rotator portal", 1825, NOW)
+    assert text.startswith("-----BEGIN CERTIFICATE-----\n")
+    assert text.endswith("-----END CERTIFICATE-----\n")
+    info = inspect_certificate(text)
+    assert info is not None
+    assert info.fingerprint == PRIVATE.fingerprint
+    assert (NOW - info.not_before).total_seconds() == 3600
+    assert (info.not_after - NOW).days == 1825
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda text: "Bag Attributes\n" + text,
+        lambda text: text.replace("\n", " "),
+        lambda text: text.replace("\n", "\r\n"),
+    ],
+)
+def test_certificates_are_read_as_tools_paste_them(wrap: object) -> None:
+    assert callable(wrap)
+    info = inspect_certificate(wrap(PRIVATE.certificate("x", 10, NOW)))
+    assert info is not None
+    assert info.fingerprint == PRIVATE.fingerprint
+
+
+def test_a_key_shows_nothing_of_itself() -> None:
+    import pickle
+
+    assert PRIVATE.fingerprint[:12] in repr(PRIVATE)
+    assert len(repr(PRIVATE)) < 40
+    with pytest.raises(TypeError):
+        pickle.dumps(PRIVATE)
+
+
+def test_keys_survive_their_items() -> None:
+    assert "\n" not in PRIVATE.to_item()
+    assert PrivateKey.from_item(PRIVATE.to_item()).fingerprint == PRIVATE.fingerprint
+    assert PrivateKey.from_file_bytes(PRIVATE.to_pem()).kid == PRIVATE.kid
