@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
+from hypothesis import strategies as st
+
 from rotator.model import (
     JWT_METHOD,
     Digest,
@@ -21,6 +23,14 @@ from rotator.model import (
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
+WINDOWS = st.builds(
+    Window,
+    st.frozensets(st.integers(0, 6), min_size=1),
+    st.times().map(lambda t: t.replace(second=0, microsecond=0, tzinfo=None)),
+    st.times().map(lambda t: t.replace(second=0, microsecond=0, tzinfo=None)),
+    st.sampled_from(["UTC", "Europe/Stockholm", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]),
+).filter(lambda window: window.start != window.end)
+"""Of every kind, under every kind of daylight saving time."""
 INTENT = Intent("i", IntentKind.ROTATE, NOW, Fingerprint("a" * 64), None, Fingerprint("b" * 64))
 
 

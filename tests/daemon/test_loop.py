@@ -158,7 +158,7 @@ def test_a_child_beyond_its_limit_is_asked_then_killed(monkeypatch: pytest.Monke
     assert (process.asked, process.killed) == (0, False)
     run.pass_time(MINUTE)
     assert (process.asked, process.killed) == (1, False)
-    assert any(line.startswith("<3>") and "takes longer than 0:18:00" in line for line in run.lines.all)
+    assert any(line.startswith("<3>") and "takes longer than 0:20:00" in line for line in run.lines.all)
     run.pass_time(GRACE)
     assert (process.asked, process.killed) == (1, True)
     assert any("was killed by signal 9" in line for line in run.lines.all)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import NOW, key, ring, spec
+from values import NOW, WINDOWS, key, ring, spec
 
 from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Intent, IntentKind, Retry, Rotation, Stage, Window
 from rotator.planning.due import DueReason, after_rollback, due, next_retry
@@ -99,13 +99,6 @@ def test_any_time_is_always_open() -> None:
     assert next_opening(AnyTime(), NOW) is None
 
 
-WINDOWS = st.builds(
-    Window,
-    st.frozensets(st.integers(0, 6), min_size=1),
-    st.times().map(lambda t: t.replace(second=0, microsecond=0, tzinfo=None)),
-    st.times().map(lambda t: t.replace(second=0, microsecond=0, tzinfo=None)),
-    st.sampled_from(["UTC", "Europe/Stockholm", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]),
-).filter(lambda window: window.start != window.end)
 MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
 
 
