@@ -86,7 +86,7 @@ def test_a_run_that_fails_tells_so_itself_and_only_once_and_leaves_its_figures(t
     assert 'rotator_last_run_exit_status{name="portal",site="prod"} 1.0' in telling.box.read(METRICS)
     assert telling.box.run(f"stat -c %a {METRICS}").out.strip() == "644"
     telling.qlik.control("DELETE", "/faults")
-    telling.box.run(f"systemctl start {UNIT}")
+    telling.rotator("rotate portal --now --yes")
     failed, recovered = told(telling)
     assert "503" in failed
     assert recovered.startswith("recovered portal: ")
