@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 
 
-POLL = 0.02
+POLL = 0.005
+"""Seconds between looks: some requests are held back for a tenth of a second only."""
 
 
 def eventually(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
