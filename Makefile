@@ -16,7 +16,7 @@ test: packages
 	@set -e; for python in $(PYTHONS); do $(MAKE) --no-print-directory suite PYTHON=$$python; done
 
 WHOLE := --ignore tests/reliability --ignore tests/systemd
-ADAPTERS := tests/config tests/keystore tests/planning tests/qlik tests/sandbox tests/story/test_access_by_jwt.py
+ADAPTERS := tests/config tests/keys tests/keystore tests/planning tests/qlik tests/sandbox tests/state tests/story/test_access_by_jwt.py
 
 .PHONY: suite packages
 suite:

@@ -12,6 +12,7 @@ from rotator.model import (
     Intent,
     IntentKind,
     KeyVersion,
+    Node,
     ProxySpec,
     Ring,
     Stage,
@@ -22,6 +23,7 @@ from rotator.model import (
 
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+NODES = (Node("n1", "central", "Central"), Node("n2", "rim", "Rim"))
 SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
 WINDOWS = st.builds(
     Window,

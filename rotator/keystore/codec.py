@@ -72,7 +72,7 @@ def encode(ring: Ring) -> str:
 def decode(text: str, item: str) -> Ring:
     """The ring in the text of `item`. Raises KeyStoreCorrupt, and KeyStoreError for one of a newer rotator."""
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
         version = document["v"]
         if isinstance(version, int) and version > VERSION:
             raise KeyStoreError(
@@ -88,11 +88,19 @@ def decode(text: str, item: str) -> Ring:
             baseline=_present(document["baseline"], _baseline),
             retry=_present(document["retry"], _retry) if version >= _WITH_RETRY else None,
         )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise KeyStoreCorrupt(
             f"the index {item} in the keyring is damaged",
             hint="restore the keyring from a backup; the keys are still in it",
         ) from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which every name stands once: a cut in the middle can make one of two keys."""
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError
+    return document
 
 
 def _key(document: Mapping[str, Any]) -> KeyVersion:

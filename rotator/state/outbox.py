@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from sqlite3 import Row
+from sqlite3 import DatabaseError, Row
 from typing import Final, Self
 
 from rotator.model import Certificate, Notice, NoticeEvent, Trouble, Warned
@@ -216,7 +216,10 @@ def _content(notice: Notice) -> str:
 
 def _notice(content: str) -> Notice:
     """A notice as it was queued. Its texts are made plain once more, as they go to environments, mails and terminals."""
-    fields = json.loads(content)
-    fields = {field: plain(value) if isinstance(value, str) else value for field, value in fields.items()}
-    fields |= {field: fields[field] and database.moment(fields[field]) for field in _TIMES}
-    return Notice(**{**fields, "event": NoticeEvent(fields["event"])})
+    try:
+        fields = json.loads(content)
+        fields = {field: plain(value) if isinstance(value, str) else value for field, value in fields.items()}
+        fields |= {field: fields[field] and database.moment(fields[field]) for field in _TIMES}
+        return Notice(**{**fields, "event": NoticeEvent(fields["event"])})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise DatabaseError("it holds a notice that cannot be read") from None

@@ -10,6 +10,7 @@ from typing import Self
 
 from daemon_process import PATIENCE, DaemonProcess, age
 from sandbox_process import ROTATOR, Sandbox
+from waiting import eventually
 
 from rotator.daemon.children import _environment
 
@@ -27,8 +28,7 @@ key_bits = 2048
 
 def held(sandbox: Sandbox) -> None:
     """Wait until the sandbox holds a request back."""
-    while not sandbox.control("GET", "/held"):
-        pass
+    eventually("a request is held back", lambda: sandbox.holds_back() > 0)
 
 
 def told(sandbox: Sandbox, *commands: str) -> list[tuple[str, str, int | None]]:

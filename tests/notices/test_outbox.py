@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def test_a_notice_wears_out_by_age_however_often_it_was_tried() -> None:
     tried = outbox.Waiting(notice(), frozenset(), 10_000)
     assert not tried.worn_out(NOW + timedelta(days=7))
     assert tried.worn_out(NOW + timedelta(days=7, seconds=1))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"event": "failed"}'])
+def test_a_notice_that_cannot_be_read_is_a_damaged_journal(tmp_path: Path, content: str) -> None:
+    with Outbox(tmp_path) as box:
+        box.put("prod", "portal", notice(), ())
+    with closing(sqlite3.connect(tmp_path / database.FILE)) as connection, connection:
+        connection.execute("UPDATE notice SET content = ?", (content,))
+    with Outbox(tmp_path) as box, pytest.raises(JournalError, match="holds a notice that cannot be read") as caught:
+        box.waiting()
+    assert "move it away" in (caught.value.hint or "")
 
 
 def test_what_was_delivered_is_forgotten_after_a_month_and_what_waits_is_not(tmp_path: Path) -> None:

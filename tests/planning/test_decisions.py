@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import NOW, key, observed, ring, spec
+from values import NODES, NOW, key, observed, ring, spec
 
 from rotator.errors import Drift, Refused
 from rotator.model import (
@@ -17,7 +17,6 @@ from rotator.model import (
     Fingerprint,
     Intent,
     IntentKind,
-    Node,
     ProxyService,
     ProxySpec,
     Ring,
@@ -36,7 +35,6 @@ from rotator.planning.rotation import as_served, reusable_pending
 A, B = Fingerprint("a" * 64), Fingerprint("b" * 64)
 OPEN = Intent("i", IntentKind.ROTATE, NOW, A, None, B)
 KEYS = ring(key("a"), key("b", Stage.PENDING))
-NODES = (Node("n1", "central", "Central"), Node("n2", "rim", "Rim"))
 PROXIES = (
     ProxyService(
         "p1", "central", central=True, listen_port=443, rest_port=4243, virtual_proxies=frozenset(), modified=""

@@ -6,15 +6,11 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import NOW, WINDOWS, key, ring, spec
+from values import INTENT, NOW, SUNDAY, WINDOWS, key, ring, spec
 
-from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Intent, IntentKind, Retry, Rotation, Stage, Window
+from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Retry, Rotation, Stage, Window
 from rotator.planning.due import DueReason, after_rollback, due, next_retry
 from rotator.planning.windows import FOREVER, closes, next_opening
-
-
-SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
-INTENT = Intent("i", IntentKind.ROTATE, NOW, Fingerprint("a" * 64), None, Fingerprint("b" * 64))
 
 
 MONTHLY = Rotation(windows=AnyTime())

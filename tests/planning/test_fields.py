@@ -1,7 +1,7 @@
 """create-proxy field by field: what the configuration names is managed, everything else is left as it is."""
 
 import pytest
-from values import key, observed, ring, spec
+from values import NODES, key, observed, ring, spec
 
 from rotator.errors import Refused
 from rotator.model import Attribute, Json, Node
@@ -9,7 +9,6 @@ from rotator.planning.provisioning import Change, Surroundings, plan
 from rotator.planning.recovery import Finding, Found, Step, Way
 
 
-NODES = (Node("n1", "central", "Central"), Node("n2", "rim", "Rim"))
 SETTLED = Found(Finding.SETTLED, Way.NONE, Step.CREATE)
 G = {"id": "m1", "jwtAttribute": "g", "senseAttribute": "group", "isMandatory": False}
 

@@ -1,20 +1,18 @@
 """When the daemon starts a rotation: tables of cases, and what holds for any window, age and jitter."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from values import NOW, WINDOWS, key, ring, spec
+from values import INTENT, NOW, SUNDAY, WINDOWS, key, ring, spec
 
 from rotator.model import (
     AnyTime,
     Consumers,
     Delivery,
     Fingerprint,
-    Intent,
-    IntentKind,
     ProxySpec,
     Result,
     Retry,
@@ -29,9 +27,7 @@ from rotator.planning.windows import FOREVER, closes, opened
 from rotator.report.document import document
 
 
-SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
 OPENS = datetime(2026, 11, 29, 1, tzinfo=UTC)  # 02:00 in Stockholm, the Sunday after NOW
-INTENT = Intent("i", IntentKind.ROTATE, NOW, Fingerprint("a" * 64), None, Fingerprint("b" * 64))
 DAY = timedelta(days=1)
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from waiting import eventually as eventually  # noqa: PLC0414 - the tests beside this take it from here
+from waiting import eventually
 
 
 BOOT = Path(__file__).with_name("boot.sh")

@@ -1,8 +1,8 @@
 """The daemon as a unit."""
 
 import pytest
-from systemd_box import eventually
 from systemd_server import Server
+from waiting import eventually
 
 
 DAEMON = "rotator.service"

@@ -2,8 +2,8 @@
 
 import json
 
-from systemd_box import eventually
 from systemd_server import Server
+from waiting import eventually
 
 
 QUICK = "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/2\nRandomizedDelaySec=0\nAccuracySec=100ms\n"

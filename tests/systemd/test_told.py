@@ -1,8 +1,8 @@
 """A run that fails is told, by the run itself or by the unit that OnFailure= names; and metrics from inside the units."""
 
 import pytest
-from systemd_box import eventually
 from systemd_server import Server
+from waiting import eventually
 
 
 UNIT = "rotator-rotate@portal.service"
