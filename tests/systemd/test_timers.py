@@ -46,7 +46,7 @@ def test_a_timer_starts_the_first_rotation(ready: Server) -> None:
     assert ready.rotations() >= 1
     assert ready.fingerprint() != before
     assert ready.rotator("verify").status == 0
-    assert "rotate by rotator (systemd): rotated" in ready.rotator("history").out
+    assert f"rotate by rotator ({UNIT}): rotated" in ready.rotator("history").out
 
 
 def test_a_run_that_finds_the_lock_taken_is_no_failure(ready: Server) -> None:
