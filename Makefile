@@ -40,7 +40,7 @@ systemd: packages $(VENV)/ready
 boxes:
 	@scripts/packages systemd-creds:systemd ip:iproute2 nsenter:util-linux userdel:passwd
 	@/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || scripts/packages ensurepip:python3-venv
-	$(BIN)/python -m pytest -q -n 2 tests/systemd $(PYTEST)
+	$(BIN)/python -m pytest -q -n 3 tests/systemd $(PYTEST)
 
 packages:
 	@scripts/packages
