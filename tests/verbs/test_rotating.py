@@ -268,3 +268,11 @@ def test_a_failed_hand_over_and_a_previous_key_that_lives_on(story: Story, world
     hook(world, 3)
     world.server.node(HOSTS[1]).down = False
     story.run("rotate --now", Stroke("GET proxy", 10, "503", times=400))
+
+
+def test_manual_consumers_are_not_put_off(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.one.spec = replace(world.one.spec, consumers=Consumers.MANUAL)
+    world.server.node(HOSTS[1]).down = True
+    assert story.run("rotate --now", verb=lambda scene: rotate(scene, Options(now=True))).exit == 1
+    assert world.one.ring().retry is None

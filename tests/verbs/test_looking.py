@@ -1,0 +1,43 @@
+"""status and verify: how things are, and which key logs in."""
+
+import pytest
+from worlds.by_hand import by_hand, certificate_of
+from worlds.effects import Stroke
+from worlds.server import HOSTS
+from worlds.telling import Story
+from worlds.world import World
+
+from rotator.inspection import status
+
+
+def test_the_state_as_it_is_shown(story: Story, world: World) -> None:
+    def shown(command: str) -> None:
+        story.run(command, verb=status, looking=True)
+
+    story.run("create-proxy")
+    shown("status")
+    story.run("rotate --now", Stroke("PUT qrs", 1, "crash after"))
+    shown("status")
+    story.run("rotate --now")
+    by_hand(world, certificate_of(world, 1))
+    shown("status")
+
+
+@pytest.mark.parametrize("what", ["previous lives on", "current refused", "a proxy down"])
+def test_verifying(story: Story, world: World, what: str) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    if what == "previous lives on":
+        world.server.node(HOSTS[1]).stuck = True
+        story.run("rotate --now")
+    elif what == "current refused":
+        world.server.edit(world.prefix, jwtAudience="somebody else")
+        world.server.edit(world.prefix, jwtAudience="")
+        world.server.node(HOSTS[1]).stuck = True
+        by_hand(world, certificate_of(world, 1))
+        story.run("recover")
+        story.run("verify")
+        by_hand(world, certificate_of(world, 2))
+    else:
+        world.server.node(HOSTS[1]).down = True
+    story.run("verify")

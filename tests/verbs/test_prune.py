@@ -1,0 +1,45 @@
+"""keys prune: what goes for good, and what stays."""
+
+from worlds.by_hand import by_hand, certificate_of
+from worlds.effects import Stroke
+from worlds.rotators import Verb
+from worlds.telling import Story
+from worlds.world import World
+
+from rotator.recovery import prune
+
+
+def pruning(keep: int) -> Verb:
+    return lambda scene: prune(scene, keep)
+
+
+def test_pruning(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    for _ in range(5):
+        story.run("rotate --now")
+    assert story.run("keys prune", verb=pruning(0)).exit == 0
+    world.timeline.elapse(7 * 86400 - 60)
+    story.run("keys prune", verb=pruning(0))
+    world.timeline.elapse(120)
+    story.run("keys prune", verb=pruning(2))
+    story.run("keys prune", Stroke("GET qrs", 1, "503", times=9), verb=pruning(0))
+    story.run("keys prune", Stroke("delete", 2, "crash before"), verb=pruning(0))
+    story.run("keys prune", Stroke("set", 1, "crash before"), verb=pruning(0))
+    story.run("keys prune", verb=pruning(0))
+    story.run("keys prune", verb=pruning(0))
+
+
+def test_pruning_spares_what_could_come_back(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now", Stroke("PUT qrs", 1, "late", times=9))
+    story.run("rotate --now", Stroke("PUT qrs", 1, "403", times=9))
+    world.timeline.elapse(5 * 86400)
+    world.one.clock.offset = 9 * 86400
+    story.run("keys prune")
+    world.watch()
+    story.run("rotate --now")
+    story.run("rotate --now")
+    world.one.clock.offset = 30 * 86400
+    by_hand(world, certificate_of(world, 1))
+    story.run("keys prune")
+    world.watch()
