@@ -8,7 +8,14 @@ import pytest
 from hypothesis import settings
 
 
-pytest_plugins = ["sandbox_process", "first_configuration", "secret_service", "systemd_server", "worlds.fixtures"]
+pytest_plugins = [
+    "sandbox_process",
+    "channels",
+    "first_configuration",
+    "secret_service",
+    "systemd_server",
+    "worlds.fixtures",
+]
 
 TRAPS = (
     "PROXY",
