@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from rotator import diagnosis
 from rotator.cli.init.interview import Interview, missing, table_name
-from rotator.cli.init.site import Access
+from rotator.cli.init.site import Access, tell
 from rotator.config import schedule, values
 from rotator.config.load import probe_of
 from rotator.config.values import Wrong
+from rotator.diagnosis import Finding
 from rotator.errors import RotatorError, ServerError, TlsError, UsageError
 from rotator.model import SYSTEM_CA, ProbeRoute, ProxyService, ProxySpec, Ring, Site, User, VirtualProxy, constant
 from rotator.planning.drift import check_manageable
@@ -24,7 +26,10 @@ ANY, NONE = "any", "none"
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The virtual proxy: `existing` where the prefix is taken already, `claims` where those are not the usual ones."""
+    """The virtual proxy: `existing` where the prefix is taken already, `claims` where those are not the usual ones.
+
+    `rights`: whether the user may create it, or change the one that is there.
+    """
 
     name: str
     prefix: str
@@ -32,6 +37,7 @@ class Chosen:
     windows: tuple[str, ...]
     existing: VirtualProxy | None
     claims: tuple[str, str] | None
+    rights: Finding
 
 
 def reached(interview: Interview, access: Access, probes: Mapping[str, str]) -> Site:
@@ -175,6 +181,8 @@ def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]
         explain="The path word that customers' tokens log in at: https://PROXY/<prefix>/. A new one, or one that takes JWTs.",
     )
     there = existing[0]
+    rights = diagnosis.rights(prefix, access.repository, prefix)
+    tell(interview, rights)
     if there is not None:
         interview.say(f"rotator: there is such a virtual proxy: {there.description!r}")
     name = interview.ask(
@@ -197,7 +205,7 @@ def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]
         explain="A rotation restarts the proxies, and ends all sessions on them. A window as SUN 02:00-05:00 Europe/Stockholm,\n"
         "any (whenever it is due), or none (never by itself: people rotate).",
     )
-    return Chosen(name, prefix, user, window, there, claims)
+    return Chosen(name, prefix, user, window, there, claims, rights)
 
 
 def _found(access: Access, prefix: str) -> VirtualProxy | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from rotator import diagnosis
 from rotator.cli.init.interview import Interview, plain, table_name
 from rotator.config import values
-from rotator.diagnosis import Health
+from rotator.diagnosis import Finding, Health
 from rotator.errors import KeyMaterialError, Refused, RotatorError, SecretUnavailable, UsageError
 from rotator.keystore.secret_refs import read_text
 from rotator.model import Auth, CertificateAccess, Node, ProxyService, SecretKind, SecretRef, Site, User, VirtualProxy
@@ -189,6 +189,13 @@ def _free(reference: SecretRef, password: str, *, own: bool) -> SecretRef:
     return reference
 
 
+def tell(interview: Interview, finding: Finding, *, failed: bool = False) -> None:
+    """A finding, with its hint where no error follows that has it."""
+    interview.say(f"rotator: {finding.check}: {finding.message}")
+    if finding.hint and not failed:
+        interview.say(f"rotator: hint: {finding.hint}")
+
+
 def _let_in(interview: Interview, site: Site, password: str | None, *, stored: bool) -> Access:
     """QRS asked: the credentials work, and everything is visible. Raises ServerError, Refused."""
     access = site.certificate
@@ -198,11 +205,9 @@ def _let_in(interview: Interview, site: Site, password: str | None, *, stored: b
     version = repository.build_version()
     interview.say("")
     for finding in diagnosis.site(site.name, repository, tls.expiry(access, password), datetime.now(UTC)):
-        interview.say(f"rotator: {finding.check}: {finding.message}")
+        tell(interview, finding, failed=finding.health is Health.FAILED)
         if finding.health is Health.FAILED:
             raise Refused(f"{access.user} at {site.qrs}: {finding.message}", hint=finding.hint)
-        if finding.hint:
-            interview.say(f"rotator: hint: {finding.hint}")
     return Access(
         site,
         repository,
