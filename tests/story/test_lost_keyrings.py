@@ -1,6 +1,5 @@
 """A keyring that is lost or restored, and rights that are: nothing goes quiet, and nobody is sent astray."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -77,7 +76,7 @@ def test_a_change_that_was_cut_short_is_told_by_whoever_looks(portal: Sandbox) -
     portal.wait_held(process)
     assert len(portal.requests("qrs", "PUT")) == 1
     process.send_signal(signal.SIGKILL)
-    os.waitpid(process.pid, 0)
+    process.wait()
     portal.control("DELETE", "/faults")
     shown = portal.rotator("status")
     assert shown.status == 0
