@@ -187,18 +187,19 @@ def struck(machine: Machine, case: Case) -> Came:
     case.command.prepare(machine)
     arguments = _filled(machine, case.command.arguments)
     machine.sandbox.forget_requests()
+    held = True
     if case.request is None:
         if case.kind == "cold":
             machine.sandbox.fault("refuse=0@proxy")  # the ports open anew, and are cold
         machine.sandbox.fault(case.fault)
         run = machine.run(*arguments)
     elif case.kind == "refuse":
-        run = _refused(machine, case, arguments, case.request)
+        run, held = _refused(machine, case, arguments, case.request)
     else:
         machine.sandbox.fault(f"{case.fault}@*#{case.request.number}")
         run = machine.run(*arguments)
     made = len(machine.sandbox.control("GET", "/requests"))
-    reached = case.request is None or made >= case.request.number
+    reached = held and (case.request is None or made >= case.request.number)
     machine.no_faults()
     wrong = said_badly(run)
     if case.command not in TAKING:
@@ -211,13 +212,23 @@ def struck(machine: Machine, case: Case) -> Came:
     return Came(run, wrong, reached)
 
 
-def _refused(machine: Machine, case: Case, arguments: Sequence[str], request: Request) -> Run:
-    """While its request is held back the port closes, which cuts it, and opens again a little later."""
+def _refused(machine: Machine, case: Case, arguments: Sequence[str], request: Request) -> tuple[Run, bool]:
+    """While its request is held back the port closes, which cuts it, and opens again a little later.
+
+    Returns the run, and whether the request was seen to be held back.
+    """
     machine.sandbox.fault(f"slow={HOLD}@*#{request.number}")
     ended = machine.begin(*arguments)
-    eventually("it is held back", lambda: machine.sandbox.holds_back() > 0 or not machine.at_work())
+    held = False
+
+    def decided() -> bool:
+        nonlocal held
+        held = machine.sandbox.holds_back() > 0
+        return held or not machine.at_work()
+
+    eventually("it is held back", decided)
     machine.sandbox.fault(f"{case.fault}@{request.host if request.service == 'proxy' else request.service}")
-    return ended()
+    return ended(), held
 
 
 def afterwards(machine: Machine, command: Command) -> list[str]:
