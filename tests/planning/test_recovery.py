@@ -123,9 +123,7 @@ def test_nothing_under_way(keys: Ring, shown: str | None, held: str, answer: str
 @pytest.mark.parametrize("memory", list(Memory))
 @pytest.mark.parametrize("held", KEYRING.values(), ids=KEYRING)
 @pytest.mark.parametrize("keys", [SETTLED, OPEN, UNDOING, ring()], ids=["settled", "open", "undoing", "nothing"])
-def test_a_server_that_gives_no_answer_is_asked_again_later(
-    keys: Ring, held: set[Fingerprint], memory: Memory
-) -> None:
+def test_a_server_that_gives_no_answer_is_asked_again_later(keys: Ring, held: set[Fingerprint], memory: Memory) -> None:
     assert assess(Evidence(keys, None, frozenset(held), memory, asked=False)) == ANSWERS[LATER]
 
 
