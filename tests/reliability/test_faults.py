@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 from machine.commands import Command
 from machine.crashes import enough
-from machine.faulted import FAULTED, SILENT, Case, cases, struck
+from machine.faulted import Case, cases, struck
+from machine.faulted_commands import FAULTED, SILENT
 from machine.host import Machine, running
 from sampling import record, sample
 
@@ -25,6 +26,7 @@ SENSELESS: Final = ("status=500", "status=503", "html", "truncate", "oversize")
 NO: Final = ("status=400", "status=401", "status=403", "status=404", "redirect", "conflict")
 DONE, FAILED, PERSON = 0, 1, 4
 EITHER: Final = {DONE, FAILED}
+FAILING: Final = {FAILED, PERSON}
 
 
 def table(**statuses: set[int]) -> dict[str, set[int]]:
@@ -52,6 +54,12 @@ LOGGING_IN: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAI
 TESTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 # One that is made once before a change, and until it succeeds after it.
 BOTH: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
+# A rotation that fails in any case; what makes the way back fail too is for a person.
+UNDONE: Final = table(CUT={FAILED}, SLOW={FAILED}, refuse=FAILING, SENSELESS=FAILING, NO=FAILING)
+# The way back of an earlier run is made once: what makes it fail is for a person.
+RETURNING: Final = table(
+    CUT={DONE}, SLOW={DONE}, refuse={DONE, *FAILING}, SENSELESS={DONE, *FAILING}, NO={DONE, *FAILING}
+)
 WHATEVER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 
 PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
@@ -62,6 +70,7 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "verify": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": {DONE, FAILED, PERSON}}},
     "status": {"look": LOOKING},
     "doctor": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": EITHER}},
+    "init": {"look": LOOKING, "login": LOOKING},
     "recover (settled)": {"look": LOOKING, "login": LOGGING_IN},
     "token --json": {"look": WHATEVER},
     "create-proxy": {"look": LOOKING_AFTER, "write": {**WRITING, **CREATING, "conflict": EITHER}, "login": TESTING},
@@ -69,10 +78,13 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "rotate": {"look": LOOKING_AFTER, "write": WRITING, "login": BOTH},
     "rotate --prepare": {"look": LOOKING, "login": LOGGING_IN},
     "rollback": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
-    "recover": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "undo": {"look": UNDONE, "write": UNDONE, "login": UNDONE},
+    "recover (forward)": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "recover (back)": {"look": RETURNING, "write": RETURNING, "login": TESTING},
     "keys prune": {"look": LOOKING},
     "adopt --key": {"look": LOOKING, "login": LOGGING_IN},
     "adopt --replace-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "recover --replace-lost-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
 }
 """What §3 of the design promises of each command, by the request that is struck and by the fault."""
 STUCK: Final = {"create-proxy": {FAILED}, "create-proxy (repair)": {FAILED}, "rotate": {FAILED}, "rollback": {FAILED}}
@@ -81,10 +93,11 @@ STUCK: Final = {"create-proxy": {FAILED}, "create-proxy (repair)": {FAILED}, "ro
 
 def promised(case: Case) -> set[int]:
     """The exit statuses that the command may end in."""
+    usual = {case.command.status}
     if case.request is None:
-        return STUCK.get(case.command.name, {DONE}) if case.kind == "stuck" else {DONE}
+        return STUCK.get(case.command.name, usual) if case.kind == "stuck" else usual
     if case.request.role in ("logout", "count"):
-        return {DONE}
+        return usual
     return PROMISED[case.command.name][case.request.role][case.kind]
 
 
