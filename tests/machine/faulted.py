@@ -7,6 +7,7 @@ from typing import Final
 
 from waiting import eventually
 
+from machine.by_jwt import PREFIX as ACCESS
 from machine.commands import STUCK, Command
 from machine.faulted_commands import INIT, READING, TAKING, filled
 from machine.host import HOUR, Machine, Run
@@ -50,12 +51,14 @@ class Request:
 
     @property
     def role(self) -> str:
-        """What it is to rotator: look, write, login, logout or count."""
+        """What it is to rotator: look, write, login, logout or count; access is the login that leads to QRS."""
         if self.service == "qps":
             return "count"
-        if self.service == "proxy":
-            return "login" if self.method == "GET" else "logout"
-        return "look" if self.method == "GET" else "write"
+        if "/qrs/" in self.path:
+            return "look" if self.method == "GET" else "write"
+        if self.path == f"/{ACCESS}/qps/csrftoken":
+            return "access"
+        return "login" if self.method == "GET" else "logout"
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,11 @@ TAKING: Final = (
     command("recover --replace-lost-key", "recover portal --replace-lost-key --yes --fingerprint FINGERPRINT", _lost),
 )
 """These find a virtual proxy whose key the keyring does not have."""
+BY_JWT: Final = (
+    command("rotate (jwt)", "rotate portal --now"),
+    command("rollback (jwt)", "rollback portal"),
+)
+"""These go through a virtual proxy, on a machine of their own."""
 FAULTED: Final = (*READING, *WRITING, *TAKING)
 SILENT: Final = (("due",), ("keys", "list"), ("keys", "export", "portal"), ("history",), ("release", "portal", "--yes"))
 """These ask nothing of the server."""

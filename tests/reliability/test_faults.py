@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+from machine.by_jwt import JwtMachine
 from machine.commands import Command
 from machine.crashes import enough
 from machine.faulted import Case, cases, struck
-from machine.faulted_commands import FAULTED, SILENT
+from machine.faulted_commands import BY_JWT, FAULTED, SILENT
 from machine.host import Machine, running
 from sampling import record, sample
 
@@ -60,6 +61,9 @@ UNDONE: Final = table(CUT={FAILED}, SLOW={FAILED}, refuse=FAILING, SENSELESS=FAI
 RETURNING: Final = table(
     CUT={DONE}, SLOW={DONE}, refuse={DONE, *FAILING}, SENSELESS={DONE, *FAILING}, NO={DONE, *FAILING}
 )
+# A session that is not let in any more is opened anew, once.
+WRITING_BY_JWT: Final = {**WRITING, "status=401": {DONE}, "status=403": EITHER}
+OPENING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED}, status_404={DONE})
 WHATEVER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 
 PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
@@ -76,6 +80,8 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "create-proxy": {"look": LOOKING_AFTER, "write": {**WRITING, **CREATING, "conflict": EITHER}, "login": TESTING},
     "create-proxy (repair)": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
     "rotate": {"look": LOOKING_AFTER, "write": WRITING, "login": BOTH},
+    "rotate (jwt)": {"access": OPENING, "look": LOOKING_AFTER, "write": WRITING_BY_JWT, "login": BOTH},
+    "rollback (jwt)": {"access": OPENING, "look": LOOKING_AFTER, "write": WRITING_BY_JWT, "login": TESTING},
     "rotate --prepare": {"look": LOOKING, "login": LOGGING_IN},
     "rollback": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
     "undo": {"look": UNDONE, "write": UNDONE, "login": UNDONE},
@@ -87,7 +93,14 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "recover --replace-lost-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
 }
 """What §3 of the design promises of each command, by the request that is struck and by the fault."""
-STUCK: Final = {"create-proxy": {FAILED}, "create-proxy (repair)": {FAILED}, "rotate": {FAILED}, "rollback": {FAILED}}
+STUCK: Final = {
+    "create-proxy": {FAILED},
+    "create-proxy (repair)": {FAILED},
+    "rotate": {FAILED},
+    "rollback": {FAILED},
+    "rotate (jwt)": {FAILED},
+    "rollback (jwt)": {FAILED},
+}
 """A proxy that never takes the change: the new key does not log in there, and what can be undone is."""
 
 
@@ -111,8 +124,26 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 def test_a_fault_at_any_request_ends_as_promised_and_the_next_run_gets_there(
     machine: Machine, command: Command, request: pytest.FixtureRequest
 ) -> None:
+    assert_as_promised(machine, command, request.config)
+
+
+@pytest.fixture(scope="module")
+def machine_by_jwt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with running(tmp_path_factory.mktemp("faults"), kind=JwtMachine) as made:
+        yield made
+
+
+@pytest.mark.parametrize("command", BY_JWT, ids=str)
+def test_a_fault_on_the_way_through_a_virtual_proxy_ends_as_promised(
+    machine_by_jwt: Machine, command: Command, request: pytest.FixtureRequest
+) -> None:
+    assert_as_promised(machine_by_jwt, command, request.config)
+
+
+def assert_as_promised(machine: Machine, command: Command, config: pytest.Config) -> None:
+    """Each of the cases of the command, or a sample of them, and what comes after it."""
     every = cases(machine, command)
-    chosen = sample(request.config, f"faults {command}", every, SAMPLE)
+    chosen = sample(config, f"faults {command}", every, SAMPLE)
     told = []
     strikes = 0
     for case in chosen:
