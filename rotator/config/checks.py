@@ -133,18 +133,23 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
             )
 
 
-def across(reading: Reading, proxies: Mapping[str, ProxySpec], *, declared: frozenset[str]) -> None:
-    """What several tables say together: sites that exist, names that are unique in a site."""
-    for name, spec in proxies.items():
-        if spec.site not in declared:
+def sites(reading: Reading, given: Mapping[str, Any], *, declared: frozenset[str]) -> None:
+    """Every proxy's site is there; asked of the tables as they stand, so that other mistakes in them hide nothing."""
+    for name, table in given.items():
+        site = table.get("site") if isinstance(table, dict) else None
+        if isinstance(site, str) and site.strip() and site not in declared:
             known = ", ".join(sorted(declared)) or "none"
-            reading.wrong(("proxy", name, "site"), f'= "{spec.site}" is not configured; there is: {known}')
-    unique: tuple[tuple[str, Callable[[ProxySpec], str]], ...] = (
+            reading.wrong(("proxy", name, "site"), f'= "{site}" is not configured; there is: {known}')
+
+
+def unique(reading: Reading, proxies: Mapping[str, ProxySpec]) -> None:
+    """Names that stand once in a site."""
+    keys: tuple[tuple[str, Callable[[ProxySpec], str]], ...] = (
         ("prefix", lambda spec: spec.prefix),
         ("session_cookie", lambda spec: spec.session_cookie),
         ("description", lambda spec: spec.description),
     )
-    for key, value in unique:
+    for key, value in keys:
         seen: dict[tuple[str, str], str] = {}
         for name, spec in proxies.items():
             taken = seen.setdefault((spec.site, value(spec).casefold()), name)

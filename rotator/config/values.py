@@ -262,12 +262,13 @@ def prefix(value: object, base: Path) -> str:
     given = text_or_empty(value, base)
     if not given:
         raise Wrong("must not be empty: that is the default virtual proxy, which rotator never touches")
-    if given != given.lower():
-        raise Wrong(f'must be in lower case, as "{given.lower()}": Qlik would convert it')
-    if not re.fullmatch(r"[a-z0-9._~-]+", given):
+    lower = given.lower()
+    if not re.fullmatch(r"[a-z0-9._~-]+", lower):
         raise Wrong(f"must hold only a-z, 0-9, '-', '.', '_' and '~', not {shown(value)}")
-    if given in RESERVED_PREFIXES:
+    if lower in RESERVED_PREFIXES:
         raise Wrong(f'= "{given}" is reserved by Qlik; choose another word')
+    if given != lower:
+        raise Wrong(f'must be in lower case, as "{lower}": Qlik would convert it')
     return given
 
 
