@@ -13,7 +13,7 @@ from rotator.model import (
     Consumers,
     KeyringBackend,
     ProxySpec,
-    SecretKind,
+    Windows,
     constant,
 )
 
@@ -31,11 +31,6 @@ def keyring(reading: Reading, found: Mapping[str, Any]) -> None:
             reading.wrong(("keyring", key), f'is missing: backend = "sealed-file" needs it, e.g. "{example}"')
         if not sealed and found[key] is not None:
             reading.wrong(("keyring", key), f'belongs to backend = "sealed-file" alone, not to "{backend}"')
-    master = found.get("master_key")
-    if master is not None and master.kind is SecretKind.KEYRING:
-        reading.wrong(
-            ("keyring", "master_key"), 'must be "credential:NAME", "file:PATH" or "dpapi:PATH": it opens the keyring'
-        )
 
 
 def site(
@@ -123,14 +118,20 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
     jitter = found.get("jitter")
     if every and jitter and jitter > every:
         reading.wrong((*path, "jitter"), f'must not be longer than every = "{as_duration(every)}"')
-    windows = found.get("window")
+    short = too_short(found.get("window", ()), settle) if settle else None
+    if short is not None:
+        reading.wrong((*path, "window"), short)
+
+
+def too_short(windows: Windows, settle: timedelta) -> str | None:
+    """What is wrong with a window in which no rotation could start, None where all are long enough."""
     for window in windows if isinstance(windows, tuple) else ():
-        if settle and window.length < WINDOW_MARGIN * settle:
-            reading.wrong(
-                (*path, "window"),
+        if window.length < WINDOW_MARGIN * settle:
+            return (
                 f'has a window of {as_duration(window.length)}, shorter than twice settle_timeout = "{as_duration(settle)}": '
-                "no rotation could start in it",
+                "no rotation could start in it"
             )
+    return None
 
 
 def sites(reading: Reading, given: Mapping[str, Any], *, declared: frozenset[str]) -> None:

@@ -170,12 +170,22 @@ def user(value: object, base: Path) -> User:
 
 def secret(value: object, base: Path) -> SecretRef:
     """`credential:NAME`, `keyring:NAME`, `file:PATH` or `dpapi:PATH`."""
-    given = text(value, base)
-    word, colon, name = given.partition(":")
+    return _reference(value, base, '"credential:NAME", "keyring:NAME", "file:PATH" or "dpapi:PATH"')
+
+
+def master_key(value: object, base: Path) -> SecretRef:
+    """The same without `keyring:NAME`."""
+    choice = '"credential:NAME", "file:PATH" or "dpapi:PATH"'
+    reference = _reference(value, base, choice)
+    if reference.kind is SecretKind.KEYRING:
+        raise Wrong(f"must be {choice}: it opens the keyring, and cannot be in it")
+    return reference
+
+
+def _reference(value: object, base: Path, choice: str) -> SecretRef:
+    word, colon, name = text(value, base).partition(":")
     if not colon or word not in [kind.value for kind in SecretKind] or not name:
-        raise Wrong(
-            'must say where the secret is: "credential:NAME", "keyring:NAME", "file:PATH" or "dpapi:PATH"; secrets never stand in this file'
-        )
+        raise Wrong(f"must say where the secret is: {choice}; the secret itself never stands here")
     reference = SecretRef(SecretKind(word), name)
     if reference.kind in (SecretKind.FILE, SecretKind.DPAPI):
         return SecretRef(reference.kind, str(path(name, base)))
