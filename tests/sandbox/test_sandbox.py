@@ -28,6 +28,36 @@ def test_a_folder_of_others_is_left_alone(folder: Path) -> None:
     assert (ended.returncode, mine.read_text(), folder.stat().st_mode & 0o777) == (2, "mine", 0o755)
 
 
+@pytest.mark.parametrize("same_ports", [True, False])
+def test_a_second_one_in_its_folder_harms_the_running_one_in_nothing(sandbox: Sandbox, same_ports: bool) -> None:
+    urls = [sandbox.ready["qrs"], sandbox.ready["qps"], sandbox.ready["proxies"][0]["url"]]
+    ports = [url.rpartition(":")[2] if same_ports else "0" for url in urls]
+    before = {path: path.read_bytes() for path in sandbox.folder.iterdir() if path.is_file()}
+    asked = ("--qrs-port", ports[0], "--qps-port", ports[1], "--proxy-port", ports[2])
+    ended = start(sandbox.folder, *asked)
+    assert (ended.returncode, f"a sandbox runs in {sandbox.folder} already" in ended.stderr) == (2, True), ended.stderr
+    assert {path: path.read_bytes() for path in sandbox.folder.iterdir() if path.is_file()} == before
+    assert sandbox.rotator("create-proxy", "--yes").status == 0
+    sandbox.process.kill()
+    sandbox.process.wait(20)
+    with Sandbox(sandbox.folder):
+        pass
+
+
+def test_ports_that_are_taken_are_named_with_all_that_free_ones_need(sandbox: Sandbox) -> None:
+    port = sandbox.ready["qrs"].rpartition(":")[2]
+    ended = start(sandbox.folder / "other", "--qrs-port", port, "--qps-port", "0", "--proxy-port", "0")
+    assert ended.returncode == 2
+    assert "address already in use" in ended.stderr
+    assert "--qrs-port 0 --qps-port 0 --proxy-port 0" in ended.stderr
+
+
+def start(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A sandbox that is expected not to start."""
+    command = (*ROTATOR, "sandbox", "--dir", str(folder), *arguments)
+    return subprocess.run(command, capture_output=True, text=True, timeout=20)
+
+
 def test_the_configuration_of_a_folder_with_an_odd_name_can_be_read(folder: Path) -> None:
     odd = folder / 'a"b\\c'
     with Sandbox(odd) as running:
