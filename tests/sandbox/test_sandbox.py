@@ -1,8 +1,12 @@
 """rotator sandbox: its files, its folder, its options."""
 
+import json
+import shutil
 import signal
 import subprocess
 import tomllib
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -50,6 +54,32 @@ def test_ports_that_are_taken_are_named_with_all_that_free_ones_need(sandbox: Sa
     assert ended.returncode == 2
     assert "address already in use" in ended.stderr
     assert "--qrs-port 0 --qps-port 0 --proxy-port 0" in ended.stderr
+
+
+def test_a_fault_by_the_control_interface_as_the_docs_tell_it(sandbox: Sandbox) -> None:
+    for body, status in ((b'"status=503@qrs#*"', 401), (b'"explode"', 400), (b'"status=503@qrs#*"', 200)):
+        told = json.loads((sandbox.folder / "control.json").read_text())
+        request = urllib.request.Request(f"http://127.0.0.1:{told['port']}/faults", data=body)
+        if status != 401:
+            request.add_header("Authorization", f"Bearer {told['token']}")
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+                assert answer.status == status
+        except urllib.error.HTTPError as error:
+            assert error.code == status, body
+    ended = sandbox.rotator("create-proxy", "--plan")
+    assert (ended.status, "503" in ended.err) == (1, True), ended.err
+
+
+def test_a_fresh_site_knows_none_of_the_keys_that_are_left_in_its_folder(folder: Path) -> None:
+    with Sandbox(folder) as first:
+        assert first.rotator("create-proxy", "--yes").status == 0
+    with Sandbox(folder) as second:
+        assert second.rotator("status").status == 4
+    shutil.rmtree(folder / "keys")
+    shutil.rmtree(folder / "state")
+    with Sandbox(folder) as third:
+        assert third.rotator("create-proxy", "--yes").status == 0
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
