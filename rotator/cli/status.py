@@ -27,6 +27,12 @@ def status(context: typer.Context, names: Names = None, site: SiteName = None, a
         if rows:
             typer.echo(text.table(HEAD, rows))
         for result in results:
+            if result.extra.get("unfinished"):
+                shown = short(str(result.extra["server_fingerprint"] or "none"))
+                typer.echo(
+                    f"{result.name}: a change is under way ({result.extra['unfinished']}; the server shows {shown}): "
+                    f"rotator rotate {result.name} finishes or undoes it"
+                )
             if result.exit_status and result.outcome is not Outcome.FAILED:
                 typer.echo(f"rotator: error: {result.message}", err=True)
                 typer.echo(f"rotator: hint: {result.hint}", err=True)
