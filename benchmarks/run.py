@@ -110,7 +110,9 @@ def measured(ready: dict[str, Any], folder: Path, pairs: int) -> int:
     """The rows against a running sandbox; rotator and the script have a virtual proxy each."""
     config = Path(ready["config"])
     text = config.read_text().replace('every = "30d"', f'every = "30d"\nkey_bits = {KEY_BITS}')
-    config.write_text(f'{text}\n[proxy.script]\nsite = "sandbox"\nprefix = "script"\n[proxy.script.rotation]\nwindow = ["any"]\n')
+    config.write_text(
+        f'{text}\n[proxy.script]\nsite = "sandbox"\nprefix = "script"\n[proxy.script.rotation]\nwindow = ["any"]\n'
+    )
     environment = {"ROTATOR_CONFIG": str(config)}
     timed((ROTATOR, "create-proxy", "--yes"), environment)
     rotate = (ROTATOR, "rotate", "portal", "--now", "--yes")

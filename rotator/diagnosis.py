@@ -2,14 +2,14 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from rotator import looking, verification
 from rotator.errors import KeyStoreCorrupt, RotatorError, ServerError
-from rotator.model import ProxySpec, Stage, Verdict, short
+from rotator.model import ProxyService, ProxySpec, Stage, Verdict, short
 from rotator.planning.provisioning import Surroundings, described, plan
 from rotator.planning.rights import lacking, only_reads
 from rotator.ports import Repository, SecretStore
@@ -37,13 +37,17 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was tried: `check` names it, `subject` is the site or virtual proxy it belongs to, or empty."""
+    """One thing that was tried: `check` names it, `subject` is the site or virtual proxy it belongs to, or empty.
+
+    `host`: the proxy, where it is about one.
+    """
 
     check: str
     subject: str
     health: Health
     message: str
     hint: str | None = None
+    host: str = ""
 
 
 def tried(check: str, subject: str, attempt: Callable[[], Finding | str]) -> Finding:
@@ -159,11 +163,11 @@ def _clock(check: str, subject: str, offset: float | None) -> Finding:
 
 def virtual_proxy(scene: Scene) -> Iterator[Finding]:
     """One virtual proxy: there, with a certificate whose key is ours, as configured, linked, each proxy answering."""
-    spec, world = scene.spec, scene.world
+    spec = scene.spec
     if scene.way != spec.prefix:  # which this user is not to change
-        yield rights(spec.name, world.repository, spec.prefix)
+        yield rights(spec.name, scene.world.repository, spec.prefix)
     try:
-        observed = looking.look(scene, world.keystore.ring())
+        observed = looking.look(scene, scene.world.keystore.ring())
     except RotatorError as error:
         yield Finding("virtual-proxy", spec.name, Health.FAILED, error.message, error.hint)
         return
@@ -172,23 +176,26 @@ def virtual_proxy(scene: Scene) -> Iterator[Finding]:
     yield tried("key", spec.name, lambda: _key(scene, observed))
     yield tried("settings", spec.name, lambda: _settings(spec, scene, observed))
     for proxy in observed.proxies:
-        if not world.logins.reachable(proxy):
-            yield Finding("proxy", f"{spec.name} {proxy.host}", Health.WARNING, verification.SKIPPED_DETAIL)
-            continue
-        outcome = world.logins.attempt(proxy, observed.virtual_proxy, None, spec.test_user)
-        if outcome.verdict is Verdict.REFUSED:
-            yield Finding(
-                "proxy", f"{spec.name} {proxy.host}", Health.OK, "answers, and refuses a login without a token"
-            )
-            yield _clock("clock", f"{spec.name} {proxy.host}", world.logins.clock_offset(proxy))
-        else:
-            yield Finding(
-                "proxy",
-                f"{spec.name} {proxy.host}",
-                Health.FAILED,
-                f"a login without a token came out as {outcome.verdict}: {outcome.detail}",
-                f"see that it is up and its certificate fits; another address goes into [site.{spec.site}.probe]",
-            )
+        yield from (replace(finding, host=proxy.host) for finding in _proxy(scene, observed, proxy))
+
+
+def _proxy(scene: Scene, observed: looking.Observed, proxy: ProxyService) -> Iterator[Finding]:
+    spec, logins = scene.spec, scene.world.logins
+    if not logins.reachable(proxy):
+        yield Finding("proxy", spec.name, Health.WARNING, verification.SKIPPED_DETAIL)
+        return
+    outcome = logins.attempt(proxy, observed.virtual_proxy, None, spec.test_user)
+    if outcome.verdict is Verdict.REFUSED:
+        yield Finding("proxy", spec.name, Health.OK, "answers, and refuses a login without a token")
+        yield _clock("clock", spec.name, logins.clock_offset(proxy))
+        return
+    yield Finding(
+        "proxy",
+        spec.name,
+        Health.FAILED,
+        f"a login without a token came out as {outcome.verdict}: {outcome.detail}",
+        f"see that it is up and its certificate fits; another address goes into [site.{spec.site}.probe]",
+    )
 
 
 def _key(scene: Scene, observed: looking.Observed) -> Finding | str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rotator.accounts import current
 from rotator.errors import LockHeld
-from rotator.state.directory import prepare, refused
+from rotator.state.directory import LOCKS, prepare, refused
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
     from filelock import FileLock, Timeout  # noqa: PLC0415 - 55 ms, and some commands need no lock
 
     prepare(state)
-    folder = state / "locks"
+    folder = state / LOCKS
     file = folder / (re.sub(r"[^A-Za-z0-9_.-]", "_", name) + ".lock")
     owner = file.with_suffix(".owner")
     lock = FileLock(file, timeout=wait, mode=0o600)
