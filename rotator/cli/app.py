@@ -78,8 +78,8 @@ for command, name, said in (
 ):
     # Its help is written by the sandbox, which no other command loads.
     app.command(name, short_help=said, epilog=sandbox_help() if name == "sandbox" in sys.argv else None)(command)
-keys.command("master-key")(master_key)
-app.add_typer(keys, name="keys")
+keys.command("master-key", short_help="Make a master key for sealed files.")(master_key)
+app.add_typer(keys, name="keys", short_help="List, export, prune, move and reseal keys.")
 
 
 @app.callback()
@@ -128,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _status(arguments, ExitStatus.FAILED)
     except Exception as error:  # noqa: BLE001 - the boundary: nothing leaves rotator as a traceback unasked
-        usage = _usage(error)
+        usage = _usage(error, arguments)
         return _fail(arguments, usage or _bug(error, arguments))
     return returned if isinstance(returned, int) else ExitStatus.DONE
 
@@ -141,7 +141,7 @@ def _printable() -> None:
                 stream.reconfigure(errors="replace")
 
 
-def _usage(error: Exception) -> UsageError | None:
+def _usage(error: Exception, arguments: Sequence[str]) -> UsageError | None:
     """What typer says of arguments it cannot use. Its base class for that is not public, its method is."""
     says = getattr(error, "format_message", None)
     if says is None:
@@ -149,7 +149,23 @@ def _usage(error: Exception) -> UsageError | None:
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", "rotator")
     message = str(says()).strip().rstrip(".")
+    option = getattr(error, "option_name", None)
+    where = _elsewhere(option, path, arguments)
+    if where:
+        return UsageError(f"no such option here: {option}", hint=where)
     return UsageError(message[:1].lower() + message[1:], hint=f"see {path} --help")
+
+
+def _elsewhere(option: str | None, path: str, arguments: Sequence[str]) -> str | None:
+    """Where an option stands that was given in the wrong place."""
+    program, _, command = path.partition(" ")
+    if command and option in ("-v", "--verbose", "--config"):
+        value = " FILE" if option == "--config" else ""
+        return f"it goes before the command: {program} {option}{value} {command}"
+    if not command and option == "--json":
+        name = _command(arguments) or "COMMAND"
+        return f"it goes after the command: {program} {'keys COMMAND' if name == 'keys' else name} --json"
+    return None
 
 
 def _bug(error: Exception, arguments: Sequence[str]) -> PersonNeeded:

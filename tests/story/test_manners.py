@@ -1,0 +1,62 @@
+"""What a stranger meets in the first hour: help, options in the wrong place, output that cannot be written, Ctrl-C."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from sandbox_process import ROTATOR, Sandbox
+
+
+def alone(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        (*ROTATOR, *arguments), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("keys",)])
+def test_a_command_line_without_a_command_shows_the_help_on_standard_error(arguments: tuple[str, ...]) -> None:
+    ended = alone(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Usage: rotator")
+    assert ended.stderr == alone(*arguments, "--help").stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("keys",)])
+def test_no_summary_in_a_list_of_commands_is_cut(arguments: tuple[str, ...]) -> None:
+    _, _, commands = alone(*arguments, "--help").stdout.partition("Commands:\n")
+    assert commands
+    assert [line for line in commands.splitlines() if not line.endswith(".") or line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "hint"),
+    [
+        (("status", "-v"), 2, "it goes before the command: rotator -v status"),
+        (("status", "--config", "x"), 2, "it goes before the command: rotator --config FILE status"),
+        (("keys", "list", "--verbose"), 2, "it goes before the command: rotator --verbose keys list"),
+        (("due", "-v"), 255, "it goes before the command: rotator -v due"),
+        (("--json", "status"), 2, "it goes after the command: rotator status --json"),
+        (("--json", "keys", "list"), 2, "it goes after the command: rotator keys COMMAND --json"),
+        (("status", "--bogus"), 2, "see rotator status --help"),
+    ],
+)
+def test_an_option_in_the_wrong_place_is_told_its_place(arguments: tuple[str, ...], status: int, hint: str) -> None:
+    ended = alone(*arguments)
+    assert (ended.returncode, ended.stderr.splitlines()[1]) == (status, f"rotator: hint: {hint}")
+
+
+def test_a_keyring_that_cannot_be_opened_is_not_said_to_be_empty(portal: Sandbox) -> None:
+    portal.rotator("release", "portal")
+    assert "has no keys" in portal.rotator("keys", "list").out
+    (portal.folder / "master.key").unlink()
+    ended = portal.rotator("keys", "list")
+    assert (ended.status, ended.out) == (1, "")
+    assert "rotator: error: " in ended.err
+
+
+def test_a_file_that_is_no_private_key_is_named(portal: Sandbox) -> None:
+    certificate = str(portal.folder / "root.pem")
+    ended = portal.rotator("adopt", "portal", "--key", certificate)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith(f"rotator: error: --key {certificate}: this is no private key")
