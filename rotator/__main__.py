@@ -1,6 +1,7 @@
 """The entry point: answers `--version` at once, before anything is imported, and starts the command line."""
 
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -8,8 +9,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         from rotator.version import __version__  # noqa: PLC0415 - the quick way out
 
-        print(f"rotator {__version__}")  # noqa: T201 - this is the answer
-        return
+        with suppress(OSError):  # the command line says then why it cannot be written
+            print(f"rotator {__version__}", flush=True)  # noqa: T201 - this is the answer
+            return
     from rotator.hardening import undumpable  # noqa: PLC0415 - see above
 
     undumpable()

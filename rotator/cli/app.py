@@ -27,6 +27,7 @@ from rotator.cli.install_units import install_units
 from rotator.cli.keys import keys
 from rotator.cli.master_key import master_key
 from rotator.cli.notify import notify
+from rotator.cli.output import Unwritten, broken, silence, told
 from rotator.cli.recover import recover
 from rotator.cli.release import release
 from rotator.cli.rollback import rollback
@@ -39,6 +40,7 @@ from rotator.cli.telling import after_death
 from rotator.cli.token import token
 from rotator.cli.verify import verify
 from rotator.errors import ExitStatus, PersonNeeded, RotatorError, UsageError
+from rotator.report import text
 
 
 INTERRUPTED = 130
@@ -116,6 +118,15 @@ def run(arguments: Sequence[str]) -> int:
     _started.clear()
     _printable()
     try:
+        return _ran(arguments)
+    except Unwritten as lost:
+        for line in text.problems(lost.error) if lost.error else ():
+            told(line)
+        return _status(arguments, lost.status)
+
+
+def _ran(arguments: Sequence[str]) -> int:
+    try:
         # Outside standalone mode typer returns the status of typer.Exit and raises the rest.
         returned = app(list(arguments), prog_name="rotator", standalone_mode=False)
     except RotatorError as error:
@@ -123,11 +134,12 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("rotator: interrupted; the next run goes on from what is there", err=True)
         return _status(arguments, INTERRUPTED)
-    except BrokenPipeError:
-        # The reader is gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _status(arguments, ExitStatus.FAILED)
+    except Unwritten:
+        raise
     except Exception as error:  # noqa: BLE001 - the boundary: nothing leaves rotator as a traceback unasked
+        if isinstance(error, OSError) and broken():  # a help, or the story of the demo
+            silence(sys.stdout)
+            raise Unwritten(error, ExitStatus.DONE, changed=False) from None
         usage = _usage(error, arguments)
         return _fail(arguments, usage or _bug(error, arguments))
     return returned if isinstance(returned, int) else ExitStatus.DONE

@@ -44,5 +44,4 @@ def history(
         ]
         session.finish(results, as_json=True)
     told = [line for run in runs for line in story.lines(run, effects=session.verbose)]
-    typer.echo("\n".join(map(text.printable, told)) if told else "nothing was done yet")
-    session.finish([], as_json=False)
+    session.finish([], as_json=False, above="\n".join(map(text.printable, told)) or "nothing was done yet")

@@ -54,11 +54,10 @@ def list_keys(context: typer.Context, names: Names = None, site: SiteName = None
         )
 
     results, errors = session.each(session.specs(names, site), listed)
-    if not as_json:
-        rows = [row for result in results if result.outcome is Outcome.SHOWN for row in _rows(result)]
-        if rows or not errors:
-            typer.echo(text.table(HEAD, rows) if rows else "the keyring has no keys of these virtual proxies")
-    session.finish(results, errors, as_json=as_json, show=lambda _: "")
+    rows = [row for result in results for row in _rows(result)]
+    none = "" if errors else "the keyring has no keys of these virtual proxies"
+    shown = text.table(HEAD, rows) if rows else none
+    session.finish(results, errors, as_json=as_json, show=lambda _: "", above=shown)
 
 
 def _rows(result: Result) -> list[list[str]]:

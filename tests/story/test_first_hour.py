@@ -60,3 +60,48 @@ def test_a_file_that_is_no_private_key_is_named(portal: Sandbox) -> None:
     ended = portal.rotator("adopt", "portal", "--key", certificate)
     assert (ended.status, ended.out) == (1, "")
     assert ended.err.startswith(f"rotator: error: --key {certificate}: this is no private key")
+
+
+LOST = "rotator: error: the result cannot be written to standard output: No space left on device"
+
+
+def onto_a_full_disk(*arguments: str) -> tuple[int, list[str]]:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run((*ROTATOR, *arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    return ended.returncode, ended.stderr.splitlines()
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("keys", "--help"), ("status", "--help")])
+def test_a_help_that_cannot_be_written_is_no_bug(arguments: tuple[str, ...]) -> None:
+    status, said = onto_a_full_disk(*arguments)
+    assert (status, said[0], len(said)) == (1, LOST, 2)
+
+
+def test_a_result_that_cannot_be_written_leaves_the_exit_status_of_what_was_done(portal: Sandbox) -> None:
+    config = ("--config", str(portal.config))
+    before = portal.rotator("keys", "list", "--json").result["fingerprint"]
+    status, said = onto_a_full_disk(*config, "rotate", "--now", "--yes")
+    assert (status, said[0], len(said)) == (0, LOST, 2)
+    assert "what was done is in rotator history" in said[1]
+    assert portal.rotator("keys", "list", "--json").result["fingerprint"] != before
+    for show in (["status"], ["status", "--json"], ["history"], ["keys", "list"], ["doctor"]):
+        status, said = onto_a_full_disk(*config, *show)
+        assert (status, said[0], len(said)) == (1, LOST, 2), show
+    assert onto_a_full_disk(*config, "due")[0] == 255
+    exported = portal.folder / "public.pem"
+    assert onto_a_full_disk(*config, "keys", "export", "portal", "--output", str(exported))[0] == 0
+    portal.rotator("release", "portal")
+    status, said = onto_a_full_disk(*config, "rotate", "--now")
+    assert status == 4
+    assert said[-2] == LOST or LOST not in said
+
+
+def test_nobody_to_tell_anything_changes_no_exit_status(portal: Sandbox) -> None:
+    command = (*ROTATOR, "--config", str(portal.config), "-v", "rotate", "--now")
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, stdout=full, stderr=full, check=False).returncode == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        ended = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, "error" in ended.stderr) == (0, False)
