@@ -15,8 +15,11 @@ def main() -> None:
     from rotator.hardening import undumpable  # noqa: PLC0415 - see above
 
     undumpable()
-    from rotator.cli.app import run  # noqa: PLC0415 - see above
-
+    try:
+        from rotator.cli.app import run  # noqa: PLC0415 - see above
+    except KeyboardInterrupt:
+        print("rotator: interrupted; nothing was changed", file=sys.stderr)  # noqa: T201 - before there is anything else
+        sys.exit(130)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -44,6 +44,7 @@ from rotator.report import text
 
 
 INTERRUPTED = 130
+BEGUN = "whatever was begun is finished or undone by the next run"
 
 _started: list[Session] = []
 """The command that this process runs, for the case that it dies early."""
@@ -131,9 +132,11 @@ def _ran(arguments: Sequence[str]) -> int:
         returned = app(list(arguments), prog_name="rotator", standalone_mode=False)
     except RotatorError as error:
         return _fail(arguments, error)
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("rotator: interrupted; the next run goes on from what is there", err=True)
-        return _status(arguments, INTERRUPTED)
+    except typer.Abort:
+        # At a question of ours; nothing is changed before the last of them.
+        return _interrupted(arguments, "nothing was changed")
+    except KeyboardInterrupt:
+        return _interrupted(arguments, BEGUN)
     except Unwritten:
         raise
     except Exception as error:  # noqa: BLE001 - the boundary: nothing leaves rotator as a traceback unasked
@@ -142,7 +145,14 @@ def _ran(arguments: Sequence[str]) -> int:
             raise Unwritten(error, ExitStatus.DONE, changed=False) from None
         usage = _usage(error, arguments)
         return _fail(arguments, usage or _bug(error, arguments))
+    if returned == INTERRUPTED:  # typer's way to tell of Ctrl-C anywhere else
+        return _interrupted(arguments, BEGUN)
     return returned if isinstance(returned, int) else ExitStatus.DONE
+
+
+def _interrupted(arguments: Sequence[str], how: str) -> int:
+    told(f"rotator: interrupted; {how}")
+    return _status(arguments, INTERRUPTED)
 
 
 def _printable() -> None:

@@ -273,8 +273,13 @@ class Wiring:
         told = ", ".join(f"{cut.host} ({_sessions(cut)})" for cut in cuts)
         if self._consent is None and sys.stdin.isatty():
             typer.echo(f"rotator: these proxies restart, and end their sessions: {told}", err=True)
-            with self._stop.waiting():
-                return typer.confirm("Go on?", err=True)
+            try:
+                with self._stop.waiting():
+                    return typer.confirm("Go on?", err=True)
+            except typer.Abort:
+                if self._stop.begun:  # of several virtual proxies, one before this
+                    raise KeyboardInterrupt from None
+                raise
         raise UsageError(
             f"this restarts proxies and ends their sessions: {told}", hint="say --yes to go on without being asked"
         )

@@ -2,10 +2,12 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sandbox_process import ROTATOR, Sandbox
+from terminal import conversation, typed
 
 
 def alone(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -91,9 +93,8 @@ def test_a_result_that_cannot_be_written_leaves_the_exit_status_of_what_was_done
     exported = portal.folder / "public.pem"
     assert onto_a_full_disk(*config, "keys", "export", "portal", "--output", str(exported))[0] == 0
     portal.rotator("release", "portal")
-    status, said = onto_a_full_disk(*config, "rotate", "--now")
-    assert status == 4
-    assert said[-2] == LOST or LOST not in said
+    status, said = onto_a_full_disk(*config, "rotate", "--now", "--json")
+    assert (status, said[-2]) == (4, LOST)
 
 
 def test_nobody_to_tell_anything_changes_no_exit_status(portal: Sandbox) -> None:
@@ -105,3 +106,52 @@ def test_nobody_to_tell_anything_changes_no_exit_status(portal: Sandbox) -> None
     with os.fdopen(writer, "w") as gone:
         ended = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, "error" in ended.stderr) == (0, False)
+
+
+CTRL_C = "\x03"
+
+
+def test_ctrl_c_at_a_question_says_that_nothing_was_changed(portal: Sandbox, tmp_path: Path) -> None:
+    command = (*ROTATOR, "--config", str(portal.config))
+    portal.forget_requests()
+    for words, question in (
+        (("rotate", "--now"), "Go on?"),
+        (("release", "portal"), "Delete the private keys"),
+        (("keys", "store-secret", "door"), "Secret for keyring:door"),
+    ):
+        status, said = typed((*command, *words), {question: CTRL_C})
+        assert status == 130, said
+        assert "rotator: interrupted; nothing was changed" in said
+    status, said = typed((*ROTATOR, "--config", str(tmp_path / "new.toml"), "init"), {":": CTRL_C})
+    assert status == 130, said
+    assert "rotator: interrupted; nothing was changed" in said
+    assert portal.requests("qrs", "PUT", "POST", "DELETE") == []
+    assert portal.rotator("verify").status == 0
+
+
+def test_ctrl_c_at_the_second_question_says_nothing_wrong_of_the_first(portal: Sandbox) -> None:
+    text = portal.config.read_text()
+    portal.config.write_text(
+        f'{text}\n[proxy.second]\nsite = "sandbox"\nprefix = "second"\n[proxy.second.rotation]\nwindow = ["any"]\n'
+    )
+    assert portal.rotator("create-proxy", "--yes").status == 0
+    command = (*ROTATOR, "--config", str(portal.config), "rotate", "--now", "--all")
+    status, said = conversation(command, [("Go on?", "y"), ("Go on?", CTRL_C)])
+    assert status == 130, said
+    assert "whatever was begun is finished or undone by the next run" in said
+    assert "nothing was changed" not in said
+
+
+def test_ctrl_c_before_the_first_line_of_the_command_line_is_no_traceback() -> None:
+    code = (
+        "import sys\n"
+        "class Struck:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Struck())\n"
+        "sys.argv = ['rotator', 'status']\n"
+        "import rotator.__main__ as it\n"
+        "it.main()\n"
+    )
+    ended = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "rotator: interrupted; nothing was changed\n")
