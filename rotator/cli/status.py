@@ -5,7 +5,7 @@ import typer
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.output import told
 from rotator.cli.session import Session
-from rotator.model import Json, Outcome, Result, short
+from rotator.model import Json, Outcome, Result, counted, short
 from rotator.report import text
 
 
@@ -50,7 +50,7 @@ def _row(result: Result) -> list[str]:
 def _age(result: Result) -> str:
     from datetime import UTC, datetime
 
-    return f"{(datetime.now(UTC) - result.key.created).days} days" if result.key else "-"
+    return counted((datetime.now(UTC) - result.key.created).days, "day") if result.key else "-"
 
 
 def _day(moment: Json) -> str:

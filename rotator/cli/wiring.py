@@ -22,7 +22,7 @@ from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
 from rotator.keystore.secret_refs import read_text
-from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage, Standing
+from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage, Standing, counted
 from rotator.ports import World
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor, JwtDoor
@@ -288,4 +288,4 @@ class Wiring:
 def _sessions(cut: Cut) -> str:
     if cut.sessions is None:
         return "sessions not known"
-    return f"{cut.sessions} session{'' if cut.sessions == 1 else 's'}"
+    return counted(cut.sessions, "session")
