@@ -1,6 +1,8 @@
 """Words for people: one thing and several, what is not due, what a dry run would do."""
 
 import pytest
+from daemon_process import age
+from portal_user import login, token
 from sandbox_process import Sandbox
 
 from rotator.model import counted
@@ -27,3 +29,33 @@ def test_one_of_anything_is_not_said_as_several(portal: Sandbox) -> None:
     assert "portal: released: 1 key deleted here" in said
     assert " 1 requests" not in said
     assert "  1 request  " in said
+
+
+def test_what_is_not_due_is_told_so(portal: Sandbox) -> None:
+    ended = portal.rotator("due")
+    assert ended.status == 1
+    assert ended.out.startswith("portal: not due: the key ")
+    assert portal.rotator("due", "--json").result["outcome"] == "unchanged"
+    age(portal)
+    ended = portal.rotator("due")
+    assert ended.status == 0
+    assert ended.out.startswith("portal: due: ")
+
+
+def test_a_dry_run_says_what_would_be_done_and_whom_it_would_interrupt(portal: Sandbox) -> None:
+    login(portal, token(portal))
+    first, second = (proxy["host"] for proxy in portal.ready["proxies"])
+    restarts = f"{first} restarts (1 session ends), {second} restarts (0 sessions end)"
+    dry = ("rotate", "--now", "--dry-run")
+    assert f"portal: planned: would make a key and put it in place: {restarts}\n" in portal.rotator(*dry).out
+    untouched = "the virtual proxy stays as it is, and no proxy restarts"
+    said = portal.rotator("rotate", "--prepare", "--dry-run")
+    assert f"portal: planned: would make a key and store it as pending; {untouched}\n" in said.out
+    assert portal.rotator("rotate", "--prepare", "--dry-run", "--json").result["cuts"] == []
+    prepared = portal.rotator("rotate", "--prepare", "--json").result["fingerprint"][:12]
+    assert f"would put the prepared key {prepared} in place: {restarts}" in portal.rotator(*dry).out
+    assert f"would keep the prepared key {prepared}; {untouched}" in portal.rotator(*dry, "--prepare").out
+    portal.fault("reset@qrs:PUT#*")
+    assert portal.rotator("rotate", "--now").status == 1
+    portal.control("DELETE", "/faults")
+    assert f"would put the key of the unfinished rotation in place: {restarts}" in portal.rotator(*dry).out
