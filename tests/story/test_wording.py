@@ -1,9 +1,11 @@
 """Words for people: one thing and several, what is not due, what a dry run would do."""
 
+import subprocess
+
 import pytest
 from daemon_process import age
 from portal_user import login, token
-from sandbox_process import Sandbox
+from sandbox_process import ROTATOR, Sandbox
 
 from rotator.model import counted
 
@@ -59,3 +61,22 @@ def test_a_dry_run_says_what_would_be_done_and_whom_it_would_interrupt(portal: S
     assert portal.rotator("rotate", "--now").status == 1
     portal.control("DELETE", "/faults")
     assert f"would put the key of the unfinished rotation in place: {restarts}" in portal.rotator(*dry).out
+
+
+def test_a_run_that_was_killed_is_told_as_cut_short_and_one_under_way_as_open(portal: Sandbox) -> None:
+    portal.fault("slow=60@qrs:PUT#1")
+    command = (*ROTATOR, "--config", str(portal.config), "rotate", "--now")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        portal.wait_held(run)
+        [head] = [line for line in portal.rotator("history").out.splitlines() if " rotate by " in line]
+        assert ": open  (no end, " in head
+        run.kill()
+    said = portal.rotator("history", "--json").result["runs"][0]
+    made = sum(step["requests"] for step in said["steps"] if step["kind"] == "step")
+    assert made > 0
+    assert (said["requests"], said["sessions_cut"]) == (made, None)
+    [head] = [line for line in portal.rotator("history").out.splitlines() if " rotate by " in line]
+    assert f": cut short  (no end, {made} requests)" in head
+    portal.control("DELETE", "/faults")
+    assert portal.rotator("rotate", "--now").status == 0
+    assert ": interrupted  (no end, " in portal.rotator("history").out
