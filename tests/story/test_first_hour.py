@@ -155,3 +155,22 @@ def test_ctrl_c_before_the_first_line_of_the_command_line_is_no_traceback() -> N
     )
     ended = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (130, "rotator: interrupted; nothing was changed\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "asked", "unasked"),
+    [(("rotate", "--now"), 3, 0), (("rollback", "portal"), 3, 0), (("adopt", "portal", "--replace-key"), 2, 2)],
+)
+def test_who_is_not_asked_has_consented_or_is_told_what_to_say(
+    portal: Sandbox, command: tuple[str, ...], asked: int, unasked: int
+) -> None:
+    assert portal.rotator("rotate", "--now").status == 0
+    answers = {"Go on?": "n", "Type the fingerprint": "wrong"}
+    assert typed((*ROTATOR, "--config", str(portal.config), *command), answers)[0] == asked
+    assert portal.rotator(*command).status == unasked
+
+
+def test_create_proxy_wants_yes_where_nobody_can_be_asked(sandbox: Sandbox) -> None:
+    ended = sandbox.rotator("create-proxy")
+    assert ended.status == 2
+    assert "say --yes" in ended.err
