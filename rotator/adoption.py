@@ -6,7 +6,7 @@ from dataclasses import replace
 from rotator import intents, looking, rotation, steps
 from rotator.errors import KeyMaterialError, Refused, UsageError
 from rotator.keys import PrivateKey
-from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
+from rotator.model import IntentKind, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.scene import Scene
 
@@ -117,7 +117,7 @@ def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Re
     if not ring.keys:
         return scene.result(ring, Outcome.UNCHANGED, "NoKeys", "the keyring has no key of it")
     keystore.clear()
-    message = f"{len(ring.keys)} keys were deleted here; the virtual proxy is as it was"
+    message = f"{counted(len(ring.keys), 'key')} deleted here; the virtual proxy is as it was"
     return scene.result(ring, Outcome.RELEASED, "Released", message)
 
 

@@ -24,6 +24,7 @@ from rotator.model import (
     Ring,
     Stage,
     VirtualProxy,
+    counted,
     short,
 )
 from rotator.planning import stages
@@ -286,6 +287,6 @@ def _unchanged(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, around: Su
 def _planned(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy | None, planned: Plan) -> Result:
     rows = described(planned)
     outcome, reason = (Outcome.PLANNED, "Differs") if rows else (Outcome.UNCHANGED, "AsDesired")
-    message = f"{len(rows)} changes" if rows else "as desired; there is nothing to change"
+    message = counted(len(rows), "change") if rows else "as desired; there is nothing to change"
     result = scene.result(ring, outcome, reason, message, virtual_proxy=virtual_proxy, extra={"plan": [*rows]})
     return result if virtual_proxy else replace(result, proxy_id=None)

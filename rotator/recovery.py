@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from rotator import intents, looking, rotation
 from rotator.adoption import replace_key
 from rotator.errors import Drift, KeyStoreError, Refused, Undone
-from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, short
+from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.pruning import prunable
@@ -76,7 +76,9 @@ def _from_keyring(ring: Ring) -> str:
     """What the keyring alone says, in one sentence."""
     current = ring.at(Stage.CURRENT)
     holds = (
-        f"the keyring holds {len(ring.keys)} keys of it, {short(current.fingerprint)} being current" if current else ""
+        f"the keyring holds {counted(len(ring.keys), 'key')} of it, {short(current.fingerprint)} being current"
+        if current
+        else ""
     )
     doing = f"a change to {short(ring.intent.after)} is not finished" if ring.intent else "no change is under way"
     return f"{holds or 'The keyring has no current key of it'}; {doing}"
@@ -203,7 +205,7 @@ def prune(scene: Scene, keep: int) -> Result:
         scene.world.tell(f"deleting the retired key {short(version.fingerprint)}")
         scene.world.keystore.remove(ring, version)
         ring = scene.world.keystore.save(stages.without(ring, version))
-    message = f"{len(doomed)} retired keys deleted, {len(ring.keys)} keys kept"
+    message = f"{counted(len(doomed), 'retired key')} deleted, {counted(len(ring.keys), 'key')} kept"
     return scene.result(
         ring,
         Outcome.PRUNED if doomed else Outcome.UNCHANGED,

@@ -20,12 +20,14 @@ from rotator.model import (
     Cut,
     IntentKind,
     Json,
+    KeyVersion,
     Outcome,
     ProxyService,
     Result,
     Ring,
     Stage,
     VirtualProxy,
+    counted,
     short,
 )
 from rotator.planning import stages, windows
@@ -99,7 +101,7 @@ def _rotated(scene: Scene, options: Options) -> Result:
         shown = observed.virtual_proxy
         return scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message, virtual_proxy=shown)
     if options.dry_run:
-        return _dry_run(scene, seen)
+        return _dry_run(scene, seen, prepare=options.prepare)
     return _begin(scene, seen, options)
 
 
@@ -232,14 +234,15 @@ def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, .
     )
 
 
-def _dry_run(scene: Scene, seen: _Seen) -> Result:
+def _dry_run(scene: Scene, seen: _Seen, *, prepare: bool) -> Result:
     """Everything that can be seen without writing; the key is made in memory and forgotten."""
     observed, step = seen.observed, seen.step
     if step is Step.CREATE:
         scene.world.generate(scene.spec.rotation.key_bits)
-    ring, proxies = observed.ring, observed.proxies
-    sessions: list[Json] = [{"host": cut.host, "sessions": cut.sessions} for cut in looking.cuts(scene, proxies)]
-    message = f"would go on with the step {step}; {len(proxies)} proxies would restart"
+    ring = observed.ring
+    cuts = () if prepare and step is Step.CREATE else looking.cuts(scene, observed.proxies)
+    sessions: list[Json] = [{"host": cut.host, "sessions": cut.sessions} for cut in cuts]
+    message = _would(step, reusable_pending(ring, scene.spec), cuts, prepare=prepare)
     return scene.result(
         ring,
         Outcome.PLANNED,
@@ -249,3 +252,30 @@ def _dry_run(scene: Scene, seen: _Seen) -> Result:
         virtual_proxy=observed.virtual_proxy,
         extra={"step": step.value, "cuts": sessions},
     )
+
+
+def _would(step: Step, prepared: KeyVersion | None, cuts: tuple[Cut, ...], *, prepare: bool) -> str:
+    """What a run that goes on with `step` would do, and whom it would interrupt."""
+    if step is Step.CREATE and prepare:
+        done = (
+            f"keep the prepared key {short(prepared.fingerprint)}" if prepared else "make a key and store it as pending"
+        )
+        return f"would {done}; the virtual proxy stays as it is, and no proxy restarts"
+    restarts = ", ".join(f"{cut.host} restarts ({_ending(cut.sessions)})" for cut in cuts) or "no proxy restarts"
+    match step:
+        case Step.CREATE if prepared:
+            return f"would put the prepared key {short(prepared.fingerprint)} in place: {restarts}"
+        case Step.CREATE:
+            return f"would make a key and put it in place: {restarts}"
+        case Step.SET:
+            return f"would put the key of the unfinished rotation in place: {restarts}"
+        case Step.TEST:
+            return f"would test the key of the unfinished rotation; only where it fails, the old one is put back: {restarts}"
+        case Step.UNDO:
+            return f"would put the certificate from before the unfinished rotation back: {restarts}"
+
+
+def _ending(sessions: int | None) -> str:
+    if sessions is None:
+        return "its number of sessions is not known"
+    return f"{counted(sessions, 'session')} {'ends' if sessions == 1 else 'end'}"

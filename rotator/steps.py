@@ -29,6 +29,7 @@ from rotator.model import (
     Ring,
     Stage,
     VirtualProxy,
+    counted,
     short,
 )
 from rotator.planning import stages
@@ -122,7 +123,7 @@ def test(
     """
     assert change.new is not None  # noqa: S101 - a change goes forward only where the keyring has the new key
     after = change.intent.after
-    scene.world.tell(f"testing a login with {short(after)} on {len(proxies)} proxies")
+    scene.world.tell(f"testing a login with {short(after)} on {counted(len(proxies), 'proxy', 'proxies')}")
     patience = scene.spec.rotation.settle_timeout
     with scene.world.journal.step("test", after):
         checks = scene.tests.accepted(verification.PENDING, change.new, virtual_proxy, proxies, patience)

@@ -8,6 +8,7 @@ import typer
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
 from rotator.model import Outcome, ProxySpec, Result, Ring, Stage, utc
+from rotator.report import text
 
 
 NOTHING_DUE = 1
@@ -59,7 +60,13 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
     results, errors = session.each(session.specs(names, site), verdict)
     some = any(result.outcome is Outcome.DUE for result in results)
     status = DUE_ERROR if errors else 0 if some else NOTHING_DUE
-    session.finish(results, errors, as_json=as_json, status=status)
+    session.finish(results, errors, as_json=as_json, show=_shown, status=status)
+
+
+def _shown(result: Result) -> str:
+    """The line for people, to whom `unchanged` would say nothing of what is due."""
+    word = result.outcome.value if result.outcome is Outcome.DUE else "not due"
+    return text.printable(f"{result.name}: {word}: {result.message}")
 
 
 def _check_whole(session: Session, spec: ProxySpec, ring: Ring, base: str, sites: frozenset[str]) -> None:

@@ -22,7 +22,19 @@ from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
 from rotator.keystore.secret_refs import read_text
-from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, SecretKind, SecretRef, Site, Stage, Standing
+from rotator.model import (
+    Auth,
+    Cut,
+    ProxyService,
+    ProxySpec,
+    Result,
+    SecretKind,
+    SecretRef,
+    Site,
+    Stage,
+    Standing,
+    counted,
+)
 from rotator.ports import World
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor, JwtDoor
@@ -292,8 +304,13 @@ class Wiring:
         told = ", ".join(f"{cut.host} ({_sessions(cut)})" for cut in cuts)
         if self._consent is None and sys.stdin.isatty():
             typer.echo(f"rotator: these proxies restart, and end their sessions: {told}", err=True)
-            with self._stop.waiting():
-                return typer.confirm("Go on?", err=True)
+            try:
+                with self._stop.waiting():
+                    return typer.confirm("Go on?", err=True)
+            except typer.Abort:
+                if self._stop.begun:  # of several virtual proxies, one before this
+                    raise KeyboardInterrupt from None
+                raise
         raise UsageError(
             f"this restarts proxies and ends their sessions: {told}", hint="say --yes to go on without being asked"
         )
@@ -302,4 +319,4 @@ class Wiring:
 def _sessions(cut: Cut) -> str:
     if cut.sessions is None:
         return "sessions not known"
-    return f"{cut.sessions} session{'' if cut.sessions == 1 else 's'}"
+    return counted(cut.sessions, "session")

@@ -23,6 +23,7 @@ from rotator.model import (
     Site,
     User,
     constant,
+    counted,
 )
 
 
@@ -61,9 +62,8 @@ def load_keyring(source: Path) -> KeyringSettings:
 
 
 def _mistaken(reading: Reading) -> ConfigError:
-    count = len(reading.problems)
     return ConfigError(
-        f"{reading.source}: {count} {'mistake' if count == 1 else 'mistakes'}",
+        f"{reading.source}: {counted(len(reading.problems), 'mistake')}",
         hint=f"nothing was done; every key is explained in {example()}",
         problems=tuple(reading.problems),
     )

@@ -52,7 +52,7 @@ from rotator.model.observed import (
     VirtualProxy,
 )
 from rotator.model.results import Cut, Outcome, Result
-from rotator.model.words import Digest, Fingerprint, Json, User, short, utc
+from rotator.model.words import Digest, Fingerprint, Json, User, counted, short, utc
 
 
 __all__ = [
@@ -117,6 +117,7 @@ __all__ = [
     "Window",
     "Windows",
     "constant",
+    "counted",
     "short",
     "utc",
 ]
