@@ -6,7 +6,7 @@ from dataclasses import replace
 from rotator import intents, looking, rotation, steps
 from rotator.errors import KeyMaterialError, Refused, UsageError
 from rotator.keys import PrivateKey
-from rotator.model import IntentKind, Outcome, Result, Ring, Stage, short
+from rotator.model import IntentKind, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.scene import Scene
 
@@ -34,14 +34,15 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
             f"rotator adopt {name} --replace-key",
         )
     scene.world.tell(f"testing a login with {short(key.fingerprint)}")
-    checks = scene.tests.proven(
-        key,
-        observed.virtual_proxy,
-        observed.proxies,
-        said="the key fits the certificate, but does not log in everywhere",
-        hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
-        f"rotator create-proxy {name} --plan",
-    )
+    with scene.world.journal.step("test", shown):
+        checks = scene.tests.proven(
+            key,
+            observed.virtual_proxy,
+            observed.proxies,
+            said="the key fits the certificate, but does not log in everywhere",
+            hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
+            f"rotator create-proxy {name} --plan",
+        )
     current = ring.at(Stage.CURRENT)
     if current is not None and current.fingerprint == shown and intents.held(scene, current):
         ring = looking.remember(scene, ring, observed.virtual_proxy)
@@ -59,18 +60,20 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
     return scene.result(ring, Outcome.ADOPTED, "Adopted", f"the key {short(shown)} is current", checks)
 
 
-def replace_key(scene: Scene, confirmed: str) -> Result:
+def replace_key(scene: Scene, confirmed: str, command: str = "adopt {} --replace-key") -> Result:
     """Put a fresh key in place of one whose private half is lost.
 
-    `confirmed` is the server's fingerprint, as a person typed it.
+    `confirmed` is the server's fingerprint, as a person typed it to `command`.
     Nobody can test the lost key, so an undo can only see that its certificate is back.
     """
     name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = looking.look(scene, ring)
-    _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
-    check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed)
-    looking.ask(scene, observed.proxies)
+    with scene.world.journal.step(looking.LOOK):
+        observed = looking.observe(scene, ring)
+        _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
+        check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed, command.format(name))
+        cuts = looking.counted(scene, observed.proxies)
+    looking.ask(scene, cuts)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
     return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
 
@@ -80,7 +83,7 @@ def shown_fingerprint(scene: Scene) -> str | None:
     return looking.look(scene, scene.world.keystore.ring()).virtual_proxy.fingerprint
 
 
-def check_confirmed(name: str, shown: str | None, confirmed: str) -> None:
+def check_confirmed(name: str, shown: str | None, confirmed: str, command: str) -> None:
     """Raise UsageError unless `confirmed` is the server's fingerprint: its first 12 hex digits or more."""
     expected = shown or "none"
     given = confirmed.strip().lower()
@@ -89,7 +92,7 @@ def check_confirmed(name: str, shown: str | None, confirmed: str) -> None:
     raise UsageError(
         f"{name}: the fingerprint was not confirmed: the virtual proxy holds {short(expected)}",
         hint=f"whoever logs in with that key is locked out by its replacement; if nobody does: "
-        f"rotator adopt {name} --replace-key --fingerprint {short(expected)}",
+        f"rotator {command} --fingerprint {short(expected)}",
     )
 
 
@@ -114,7 +117,7 @@ def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Re
     if not ring.keys:
         return scene.result(ring, Outcome.UNCHANGED, "NoKeys", "the keyring has no key of it")
     keystore.clear()
-    message = f"{len(ring.keys)} keys were deleted here; the virtual proxy is as it was"
+    message = f"{counted(len(ring.keys), 'key')} deleted here; the virtual proxy is as it was"
     return scene.result(ring, Outcome.RELEASED, "Released", message)
 
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from rotator import looking, verification
-from rotator.errors import Drift, ExitStatus, PersonNeeded, VerificationFailed
+from rotator.errors import Drift, ExitStatus, PersonNeeded, RestoredKeyring, VerificationFailed
 from rotator.intents import held
-from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short, utc
+from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Ring, Stage, short, utc
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.due import due
@@ -25,15 +25,16 @@ def verify(scene: Scene) -> Result:
     observed = looking.look(scene, ring)
     signing = _served(scene, observed)
     previous = ring.at(Stage.PREVIOUS)
-    checks = scene.tests.verify(
-        scene.world.keystore.key(signing),
-        scene.world.keystore.key(previous) if previous and previous is not signing else None,
-        observed.virtual_proxy,
-        observed.proxies,
-    )
-    _judge(scene, checks)
+    with scene.world.journal.step("test", signing.fingerprint):
+        checks = scene.tests.verify(
+            scene.world.keystore.key(signing),
+            scene.world.keystore.key(previous) if previous and previous is not signing else None,
+            observed.virtual_proxy,
+            observed.proxies,
+        )
+        _judge(scene, checks)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
-    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does"
+    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does{_under_way(scene, ring)}"
     return scene.result(
         ring, Outcome.VERIFIED, "Verified", message, checks, virtual_proxy=observed.virtual_proxy, key=signing
     )
@@ -92,8 +93,15 @@ def status(scene: Scene) -> Result:
     )
     try:
         _served(scene, observed)
-    except Drift as error:
+        scene.world.keystore.whole()
+    except (Drift, RestoredKeyring) as error:
         return replace(
             result, reason=error.reason, message=error.message, hint=error.hint, exit_status=error.exit_status
         )
     return replace(result, exit_status=ExitStatus.DONE)
+
+
+def _under_way(scene: Scene, ring: Ring) -> str:
+    if ring.intent is None:
+        return ""
+    return f"; a change is under way, which the next rotator rotate {scene.spec.name} finishes or undoes"

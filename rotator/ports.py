@@ -14,6 +14,7 @@ from rotator.model import (
     LoginOutcome,
     Memory,
     Node,
+    Privileges,
     ProxyService,
     Ring,
     User,
@@ -93,6 +94,9 @@ class KeyStore(Protocol):
     def memory(self) -> Memory:
         """What the journal remembers of these keys, against what the keyring holds."""
 
+    def whole(self) -> None:
+        """Raise RestoredKeyring where the journal remembers later changes than the keyring holds."""
+
     def accept(self) -> None:
         """From now on the keyring counts as it is, though the journal may know of later changes."""
 
@@ -129,6 +133,9 @@ class Repository(Protocol):
 
     def nodes(self) -> tuple[Node, ...]:
         """The server nodes."""
+
+    def privileges(self) -> Privileges:
+        """What the caller may do with what it sees, as far as the server tells."""
 
     def link(self, proxy: ProxyService, proxy_id: str) -> None:
         """Link a virtual proxy to a proxy, taking no other link away."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from rotator import intents, looking, rotation
 from rotator.adoption import replace_key
 from rotator.errors import Drift, KeyStoreError, Refused, Undone
-from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, short
+from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.pruning import prunable
@@ -58,7 +58,8 @@ def _recovered(scene: Scene) -> Result:
         message = "neither the server nor the keyring has a key of it"
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
     current = _current(ring)
-    checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
+    with scene.world.journal.step("test", current.fingerprint):
+        checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
     return scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks, virtual_proxy=virtual_proxy)
 
@@ -75,7 +76,9 @@ def _from_keyring(ring: Ring) -> str:
     """What the keyring alone says, in one sentence."""
     current = ring.at(Stage.CURRENT)
     holds = (
-        f"the keyring holds {len(ring.keys)} keys of it, {short(current.fingerprint)} being current" if current else ""
+        f"the keyring holds {counted(len(ring.keys), 'key')} of it, {short(current.fingerprint)} being current"
+        if current
+        else ""
     )
     doing = f"a change to {short(ring.intent.after)} is not finished" if ring.intent else "no change is under way"
     return f"{holds or 'The keyring has no current key of it'}; {doing}"
@@ -98,13 +101,14 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
     name, keystore = scene.spec.name, scene.world.keystore
     known = observed.ring.known(observed.virtual_proxy.fingerprint)
     assert known is not None  # noqa: S101 - a key is aligned only where the ring knows it
-    checks = scene.tests.proven(
-        keystore.key(known),
-        observed.virtual_proxy,
-        observed.proxies,
-        said=f"the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in everywhere",
-        hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
-    )
+    with scene.world.journal.step("test", known.fingerprint):
+        checks = scene.tests.proven(
+            keystore.key(known),
+            observed.virtual_proxy,
+            observed.proxies,
+            said=f"the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in everywhere",
+            hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
+        )
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)
     version = replace(known, stage=Stage.CURRENT, since=now, certificate=kept)
@@ -121,7 +125,11 @@ def _replaced(scene: Scene, lost: LostKey) -> Result:
             f'{scene.spec.name}: --replace-lost-key needs auth = "certificate", which does not depend on any lost key',
             hint=f"use a configuration with the client certificate for [site.{scene.spec.site}]",
         )
-    return replace(replace_key(scene, lost.confirmed), outcome=Outcome.RECOVERED, reason="LostKeyReplaced")
+    return replace(
+        replace_key(scene, lost.confirmed, "recover {} --replace-lost-key"),
+        outcome=Outcome.RECOVERED,
+        reason="LostKeyReplaced",
+    )
 
 
 def _current(ring: Ring) -> KeyVersion:
@@ -135,12 +143,25 @@ def rollback(scene: Scene) -> Result:
 
     Raises RotatorError; where the old key fails its test the certificate that was there is put back.
     """
-    name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = looking.look(scene, ring)
-    if ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK:
+    with scene.world.journal.step(looking.LOOK):
+        observed = looking.observe(scene, ring)
+        previous = _previous(scene, ring, observed)
+        cuts = looking.counted(scene, observed.proxies) if previous is not None else ()
+    if previous is None:
         step = looking.first_step(scene, observed)
         return _rolled_back(scene, rotation.conclude(scene, observed, step, Outcome.ROLLED_BACK, resumed=True))
+    looking.ask(scene, cuts)
+    ring = intents.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROLLBACK, previous)
+    result = rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROLLED_BACK)
+    return _rolled_back(scene, result)
+
+
+def _previous(scene: Scene, ring: Ring, observed: looking.Observed) -> KeyVersion | None:
+    """The key to go back to; None where a rollback is under way. Raises Refused, Drift."""
+    name = scene.spec.name
+    if ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK:
+        return None
     if ring.intent is not None:
         raise Refused(
             f"{name}: a change of its certificate is not finished, so it is not known what to go back from",
@@ -158,10 +179,7 @@ def rollback(scene: Scene) -> Result:
             f"{name}: the previous key {short(previous.fingerprint)} is not in the keyring any more",
             hint=f"make a new one instead: rotator rotate {name} --now",
         )
-    looking.ask(scene, observed.proxies)
-    ring = intents.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROLLBACK, previous)
-    result = rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROLLED_BACK)
-    return _rolled_back(scene, result)
+    return previous
 
 
 def _rolled_back(scene: Scene, result: Result) -> Result:
@@ -187,7 +205,7 @@ def prune(scene: Scene, keep: int) -> Result:
         scene.world.tell(f"deleting the retired key {short(version.fingerprint)}")
         scene.world.keystore.remove(ring, version)
         ring = scene.world.keystore.save(stages.without(ring, version))
-    message = f"{len(doomed)} retired keys deleted, {len(ring.keys)} keys kept"
+    message = f"{counted(len(doomed), 'retired key')} deleted, {counted(len(ring.keys), 'key')} kept"
     return scene.result(
         ring,
         Outcome.PRUNED if doomed else Outcome.UNCHANGED,

@@ -24,6 +24,8 @@ class Stop:
         self._asked = False
         self._changing = False
         self._waiting = False
+        self.begun = False
+        """Whether anything was changed on any of the virtual proxies."""
 
     def listen(self) -> None:
         """Let SIGTERM ask from now on, and Ctrl-C while a change is under way. Only in the main thread."""
@@ -43,7 +45,7 @@ class Stop:
     def change(self) -> None:
         """The first change follows, or one that an earlier run began is gone on with. Raises Stopped at the last moment."""
         self.check()
-        self._changing = True
+        self._changing = self.begun = True
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from rotator.report import text
 
 
 if TYPE_CHECKING:
+    from rotator.keys import PrivateKey
     from rotator.scene import Scene
 
 
@@ -49,9 +50,7 @@ def adopt(
     wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
     # What is taken in is proven by a login, or confirmed by a person: an older or empty keyring does not stop it.
     if key is not None:
-        from rotator.keys import PrivateKey
-
-        private = PrivateKey.from_file_bytes(_read(key))
+        private = _private(key)
         results, errors = wiring.each([spec], lambda scene: adoption.adopt(scene, private), recovering=True)
     else:
         confirmed = fingerprint if fingerprint is not None else typed_fingerprint(wiring.scene(spec))
@@ -69,6 +68,16 @@ def typed_fingerprint(scene: "Scene") -> str:
     typer.echo(f"rotator: the virtual proxy holds the key {short(shown) if shown else 'none'}", err=True)
     typer.echo("rotator: whoever logs in with that key is locked out by its replacement", err=True)
     return str(typer.prompt("Type the fingerprint to replace it", err=True))
+
+
+def _private(path: str) -> "PrivateKey":
+    from rotator.keys import PrivateKey
+
+    data = _read(path)
+    try:
+        return PrivateKey.from_file_bytes(data)
+    except KeyMaterialError as error:
+        raise KeyMaterialError(f"--key {path}: {error.message}", hint=error.hint) from None
 
 
 def _read(path: str) -> bytes:

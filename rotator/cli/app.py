@@ -27,6 +27,7 @@ from rotator.cli.install_units import install_units
 from rotator.cli.keys import keys
 from rotator.cli.master_key import master_key
 from rotator.cli.notify import notify
+from rotator.cli.output import Unwritten, broken, silence, told
 from rotator.cli.recover import recover
 from rotator.cli.release import release
 from rotator.cli.rollback import rollback
@@ -39,9 +40,11 @@ from rotator.cli.telling import after_death
 from rotator.cli.token import token
 from rotator.cli.verify import verify
 from rotator.errors import ExitStatus, PersonNeeded, RotatorError, UsageError
+from rotator.report import text
 
 
 INTERRUPTED = 130
+BEGUN = "whatever was begun is finished or undone by the next run"
 
 _started: list[Session] = []
 """The command that this process runs, for the case that it dies early."""
@@ -78,8 +81,8 @@ for command, name, said in (
 ):
     # Its help is written by the sandbox, which no other command loads.
     app.command(name, short_help=said, epilog=sandbox_help() if name == "sandbox" in sys.argv else None)(command)
-keys.command("master-key")(master_key)
-app.add_typer(keys, name="keys")
+keys.command("master-key", short_help="Make a master key for sealed files.")(master_key)
+app.add_typer(keys, name="keys", short_help="List, export, prune, move and reseal keys.")
 
 
 @app.callback()
@@ -116,21 +119,40 @@ def run(arguments: Sequence[str]) -> int:
     _started.clear()
     _printable()
     try:
+        return _ran(arguments)
+    except Unwritten as lost:
+        for line in text.problems(lost.error) if lost.error else ():
+            told(line)
+        return _status(arguments, lost.status)
+
+
+def _ran(arguments: Sequence[str]) -> int:
+    try:
         # Outside standalone mode typer returns the status of typer.Exit and raises the rest.
         returned = app(list(arguments), prog_name="rotator", standalone_mode=False)
     except RotatorError as error:
         return _fail(arguments, error)
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("rotator: interrupted; the next run goes on from what is there", err=True)
-        return _status(arguments, INTERRUPTED)
-    except BrokenPipeError:
-        # The reader is gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _status(arguments, ExitStatus.FAILED)
+    except typer.Abort:
+        # At a question of ours; nothing is changed before the last of them.
+        return _interrupted(arguments, "nothing was changed")
+    except KeyboardInterrupt:
+        return _interrupted(arguments, BEGUN)
+    except Unwritten:
+        raise
     except Exception as error:  # noqa: BLE001 - the boundary: nothing leaves rotator as a traceback unasked
-        usage = _usage(error)
+        if isinstance(error, OSError) and broken():  # a help, or the story of the demo
+            silence(sys.stdout)
+            raise Unwritten(error, ExitStatus.DONE, changed=False) from None
+        usage = _usage(error, arguments)
         return _fail(arguments, usage or _bug(error, arguments))
+    if returned == INTERRUPTED:  # typer's way to tell of Ctrl-C anywhere else
+        return _interrupted(arguments, BEGUN)
     return returned if isinstance(returned, int) else ExitStatus.DONE
+
+
+def _interrupted(arguments: Sequence[str], how: str) -> int:
+    told(f"rotator: interrupted; {how}")
+    return _status(arguments, INTERRUPTED)
 
 
 def _printable() -> None:
@@ -141,7 +163,7 @@ def _printable() -> None:
                 stream.reconfigure(errors="replace")
 
 
-def _usage(error: Exception) -> UsageError | None:
+def _usage(error: Exception, arguments: Sequence[str]) -> UsageError | None:
     """What typer says of arguments it cannot use. Its base class for that is not public, its method is."""
     says = getattr(error, "format_message", None)
     if says is None:
@@ -149,7 +171,23 @@ def _usage(error: Exception) -> UsageError | None:
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", "rotator")
     message = str(says()).strip().rstrip(".")
+    option = getattr(error, "option_name", None)
+    where = _elsewhere(option, path, arguments)
+    if where:
+        return UsageError(f"no such option here: {option}", hint=where)
     return UsageError(message[:1].lower() + message[1:], hint=f"see {path} --help")
+
+
+def _elsewhere(option: str | None, path: str, arguments: Sequence[str]) -> str | None:
+    """Where an option stands that was given in the wrong place."""
+    program, _, command = path.partition(" ")
+    if command and option in ("-v", "--verbose", "--config"):
+        value = " FILE" if option == "--config" else ""
+        return f"it goes before the command: {program} {option}{value} {command}"
+    if not command and option == "--json":
+        name = _command(arguments) or "COMMAND"
+        return f"it goes after the command: {program} {'keys COMMAND' if name == 'keys' else name} --json"
+    return None
 
 
 def _bug(error: Exception, arguments: Sequence[str]) -> PersonNeeded:

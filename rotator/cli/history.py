@@ -6,7 +6,7 @@ import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
-from rotator.model import Outcome, Result
+from rotator.model import Outcome, Result, Run
 
 
 NEWEST = 20
@@ -25,11 +25,15 @@ def history(
     """
     from rotator.cli.whole_keyring import KEYRING
     from rotator.report import story, text
+    from rotator.state.database import OPEN
     from rotator.state.journal import read
+
+    def kept() -> tuple[Run, ...]:
+        return read(session.config.state, about if names else [*about, KEYRING], limit)
 
     session: Session = context.obj
     about = [(spec.site, spec.name) for spec in session.specs(names, site)]
-    runs = read(session.config.state, about if names else [*about, KEYRING], limit)
+    runs = kept()
     if any((run.site, run.name) == KEYRING for run in runs):
         about.append(KEYRING)
     if as_json:
@@ -43,6 +47,23 @@ def history(
             for pair in about
         ]
         session.finish(results, as_json=True)
-    told = [line for run in runs for line in story.lines(run, effects=session.verbose)]
-    typer.echo("\n".join(map(text.printable, told)) if told else "nothing was done yet")
-    session.finish([], as_json=False)
+    left = {run.same for run in runs if run.outcome == OPEN and _nobody_works(session, run)}
+    if left:
+        runs = kept()  # one that ended meanwhile is told as it ended
+    told = [
+        line
+        for run in runs
+        for line in story.lines(run, effects=session.verbose, dead=run.outcome == OPEN and run.same in left)
+    ]
+    session.finish([], as_json=False, above="\n".join(map(text.printable, told)) or "nothing was done yet")
+
+
+def _nobody_works(session: Session, run: Run) -> bool:
+    """Whether the lock is free that the run held to its end: its number of a process may be another's by now."""
+    from rotator.cli.whole_keyring import KEYRING
+    from rotator.keystore import registry
+    from rotator.state import lock
+
+    if (run.site, run.name) == KEYRING:
+        return lock.idle(session.config.state, "keyring")
+    return lock.idle(session.config.state, f"site {registry.address(session.config.sites[run.site].qrs)}")

@@ -10,7 +10,7 @@ from rotator.cli.keys_rekey import rekey
 from rotator.cli.keys_store_secret import store_secret
 from rotator.cli.options import AsJson, Name, Names, SiteName
 from rotator.cli.session import Session
-from rotator.errors import KeyNotFound, UsageError
+from rotator.errors import ExitStatus, KeyNotFound, UsageError
 from rotator.model import Json, Outcome, ProxySpec, Result, Stage, short
 from rotator.planning.pruning import KEEP
 from rotator.report import text
@@ -21,13 +21,21 @@ if TYPE_CHECKING:
 
 HEAD = ("name", "stage", "fingerprint", "bits", "created", "since", "certificate ends")
 
-keys = typer.Typer(no_args_is_help=True, help="The keys in the keyring: list, export, prune, move and reseal them.")
-keys.command("migrate")(migrate)
-keys.command("rekey")(rekey)
-keys.command("store-secret")(store_secret)
+keys = typer.Typer(invoke_without_command=True)
+keys.command("migrate", short_help="Move all keys and secrets to another keyring.")(migrate)
+keys.command("rekey", short_help="Give sealed files a new master key.")(rekey)
+keys.command("store-secret", short_help="Store a password in the keyring.")(store_secret)
 
 
-@keys.command("list")
+@keys.callback()
+def of_keys(context: typer.Context) -> None:
+    """The keys in the keyring: list, export, prune, move and reseal them."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(ExitStatus.USAGE)
+
+
+@keys.command("list", short_help="List keys and their stages.")
 def list_keys(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
     """List the versions of each key and their stages, from the keyring."""
     from rotator.cli.keyring import Keyring
@@ -46,10 +54,10 @@ def list_keys(context: typer.Context, names: Names = None, site: SiteName = None
         )
 
     results, errors = session.each(session.specs(names, site), listed)
-    if not as_json:
-        rows = [row for result in results if result.outcome is Outcome.SHOWN for row in _rows(result)]
-        typer.echo(text.table(HEAD, rows) if rows else "the keyring has no keys of these virtual proxies")
-    session.finish(results, errors, as_json=as_json, show=lambda _: "")
+    rows = [row for result in results for row in _rows(result)]
+    none = "" if errors else "the keyring has no keys of these virtual proxies"
+    shown = text.table(HEAD, rows) if rows else none
+    session.finish(results, errors, as_json=as_json, show=lambda _: "", above=shown)
 
 
 def _rows(result: Result) -> list[list[str]]:
@@ -67,7 +75,7 @@ def _rows(result: Result) -> list[list[str]]:
     ]
 
 
-@keys.command("prune")
+@keys.command("prune", short_help="Delete retired keys for good.")
 def prune(
     context: typer.Context,
     names: Names = None,
@@ -92,7 +100,7 @@ def prune(
     session.finish(results, errors, as_json=as_json)
 
 
-@keys.command("export")
+@keys.command("export", short_help="Print the public side, or write the private key.")
 def export(
     context: typer.Context,
     name: Name,

@@ -7,7 +7,7 @@ import typer
 
 from rotator.cli.options import AsJson
 from rotator.cli.session import Session
-from rotator.model import Json, Outcome, Result
+from rotator.model import Json, Outcome, Result, counted
 from rotator.report import text
 
 
@@ -44,9 +44,9 @@ def rekey(
         with journal.effect("change the master key", str(new)):
             items, changed = store.rekey(key, names)
         message = (
-            f"{items} items are sealed under the new master key, and the one before opens nothing"
+            f"{counted(items, 'item')} sealed under the new master key, and the one before opens nothing"
             if changed
-            else f"the {items} items are sealed under this master key already"
+            else f"{counted(items, 'item')} sealed under this master key already"
         )
         told: dict[str, Json] = {"items": items, "change": None}
         if new != settings.master_key:

@@ -81,10 +81,9 @@ def notify(
         )
         for each in sent
     ]
-    if not as_json:
-        rows = [[str(r.extra["channel"]), r.reason, r.name, r.outcome.value, r.message] for r in results]
-        typer.echo(text.table(("channel", "event", "of", "result", "detail"), rows) if rows else "no notice waits")
-    session.finish(results, as_json=as_json, show=lambda _: "")
+    rows = [[str(r.extra["channel"]), r.reason, r.name, r.outcome.value, r.message] for r in results]
+    shown = text.table(("channel", "event", "of", "result", "detail"), rows) if rows else "no notice waits"
+    session.finish(results, as_json=as_json, show=lambda _: "", above=shown)
 
 
 def _site(name: str, known: "Known | None") -> str:

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import typer
+
 from rotator.errors import UsageError
 
 
@@ -46,4 +48,7 @@ def secret_text(source: str | None, option: str, question: str) -> str:
 
 def hidden(question: str) -> str:
     """A secret as a person types it. Not typer's prompt, which asks before the echo is off, and so may show what is typed."""
-    return getpass.getpass(f"{question}: ")
+    try:
+        return getpass.getpass(f"{question}: ")
+    except (KeyboardInterrupt, EOFError):
+        raise typer.Abort from None

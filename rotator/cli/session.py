@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from rotator.cli.output import Unwritten, silence, told
 from rotator.errors import ExitStatus, NotTold, RotatorError, UsageError, worst
 from rotator.model import Outcome, ProxySpec, Result
 from rotator.report import text
@@ -49,11 +50,11 @@ class Session:
     def tell(self, line: str) -> None:
         """Progress: for a person at a terminal, or with -v."""
         if self.verbose or sys.stderr.isatty():
-            typer.echo(text.printable(f"rotator: {line}"), err=True)
+            told(f"rotator: {line}")
 
     def warn(self, line: str) -> None:
         """What nobody may miss though the command goes on: on standard error always, as the journal of systemd keeps it."""
-        typer.echo(text.printable(f"rotator: warning: {line}"), err=True)
+        told(f"rotator: warning: {line}")
 
     def specs(self, names: Sequence[str] | None, site: str | None) -> tuple[ProxySpec, ...]:
         """The virtual proxies that are named, of one site where `site` is given; all where none is named.
@@ -94,9 +95,10 @@ class Session:
         *,
         as_json: bool,
         show: Callable[[Result], str] = text.line,
+        above: str = "",
         status: int | None = None,
     ) -> NoReturn:
-        """Print what came out, and end with the worst of the exit statuses, or with `status`."""
+        """Print what came out, `above` before it for a person, and end with the worst of the exit statuses, or `status`."""
         if status is None:
             untold = [error for error in errors if isinstance(error, NotTold)]
             statuses = [ExitStatus(result.exit_status) for result in results]
@@ -105,7 +107,7 @@ class Session:
             status = unusual[0] if unusual and len(set(statuses)) == 1 else worst(_ranked(statuses))
             if untold and status == ExitStatus.DONE:  # of a failure the reader must know first that it is one
                 status = ExitStatus.NOT_DELIVERED
-        emit(self.command, status, results, errors, as_json=as_json, show=show)
+        emit(self.command, status, results, errors, as_json=as_json, show=show, above=above)
         raise typer.Exit(status)
 
 
@@ -122,20 +124,38 @@ def emit(
     *,
     as_json: bool,
     show: Callable[[Result], str] = text.line,
+    above: str = "",
 ) -> None:
-    """Results on standard output, errors on standard error; with `as_json` one document holds both."""
-    if as_json:
-        from rotator.report.document import document, rendered
+    """Results on standard output, errors on standard error; with `as_json` one document holds both.
 
-        typer.echo(rendered(document(command, status, results, errors)))
-    else:
-        for result in results:
-            shown = show(result) if result.outcome is not Outcome.FAILED else text.checks(result)
-            if shown:
-                typer.echo(shown)
-    for error in errors:
-        for line in text.problems(error):
-            typer.echo(line, err=True)
+    Raises Unwritten, when the errors are told, where standard output cannot be written.
+    """
+    unwritten = None
+    try:
+        if as_json:
+            from rotator.report.document import document, rendered
+
+            typer.echo(rendered(document(command, status, results, errors)))
+        else:
+            shown = (show(item) if item.outcome is not Outcome.FAILED else text.checks(item) for item in results)
+            for part in filter(None, (above, *shown)):
+                typer.echo(part)
+    except OSError as error:
+        silence(sys.stdout)
+        unwritten = error
+    for problem in errors:
+        for line in text.problems(problem):
+            told(line)
+    if unwritten is not None:
+        raise Unwritten(unwritten, status, changed=any(map(_changed, results)))
+
+
+_LOOKS = {Outcome.SHOWN, Outcome.DUE, Outcome.PLANNED, Outcome.VERIFIED, Outcome.UNCHANGED, Outcome.FAILED}
+
+
+def _changed(result: Result) -> bool:
+    """Whether more was done than shown: a file that was written is named as `output`, or `file`."""
+    return result.outcome not in _LOOKS or bool(result.extra.get("output") or result.extra.get("file"))
 
 
 def failed(spec: ProxySpec, error: RotatorError) -> Result:

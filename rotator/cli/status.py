@@ -3,8 +3,9 @@
 import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
+from rotator.cli.output import told
 from rotator.cli.session import Session
-from rotator.model import Json, Outcome, Result, short
+from rotator.model import Json, Outcome, Result, counted, short
 from rotator.report import text
 
 
@@ -22,36 +23,40 @@ def status(context: typer.Context, names: Names = None, site: SiteName = None, a
     specs = session.specs(names, site)
     results, errors = session.each(specs, lambda spec: verb(wiring.scene(spec)))
     errors += after_look(session, wiring, specs)
+    rows = [_row(result) for result in results if result.outcome is not Outcome.FAILED]
     if not as_json:
-        rows = [_row(result) for result in results if result.outcome is not Outcome.FAILED]
-        if rows:
-            typer.echo(text.table(HEAD, rows))
         for result in results:
+            if result.extra.get("unfinished"):
+                shown = short(str(result.extra["server_fingerprint"] or "none"))
+                typer.echo(
+                    f"{result.name}: a change is under way ({result.extra['unfinished']}; the server shows {shown}): "
+                    f"rotator rotate {result.name} finishes or undoes it"
+                )
             if result.exit_status and result.outcome is not Outcome.FAILED:
-                typer.echo(f"rotator: error: {result.message}", err=True)
-                typer.echo(f"rotator: hint: {result.hint}", err=True)
-    session.finish(results, errors, as_json=as_json, show=lambda _: "")
+                told(f"rotator: error: {result.message}")
+                told(f"rotator: hint: {result.hint}")
+    session.finish(results, errors, as_json=as_json, show=lambda _: "", above=text.table(HEAD, rows) if rows else "")
 
 
 def _row(result: Result) -> list[str]:
-    told = result.extra
-    linked = told.get("linked")
+    extra = result.extra
+    linked = extra.get("linked")
     return [
         result.name,
         result.site,
-        str(told.get("prefix")),
+        str(extra.get("prefix")),
         short(result.key.fingerprint) if result.key else "none",
         _age(result),
-        _day(told.get("certificate_not_after")),
+        _day(extra.get("certificate_not_after")),
         ", ".join(map(str, linked)) if isinstance(linked, list) else "",
-        "now" if told.get("due") else _day(told.get("due_at")),
+        "now" if extra.get("due") else _day(extra.get("due_at")),
     ]
 
 
 def _age(result: Result) -> str:
     from datetime import UTC, datetime
 
-    return f"{(datetime.now(UTC) - result.key.created).days} days" if result.key else "-"
+    return counted((datetime.now(UTC) - result.key.created).days, "day") if result.key else "-"
 
 
 def _day(moment: Json) -> str:

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
 from typing import TYPE_CHECKING
@@ -17,12 +17,24 @@ from rotator.cli import telling
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
-from rotator.errors import JournalUnwritable, Refused, RotatorError, UsageError
+from rotator.errors import JournalError, JournalUnwritable, Refused, RotatorError, SecretUnavailable, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
 from rotator.keystore.secret_refs import read_text
-from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage, Standing
+from rotator.model import (
+    Auth,
+    Cut,
+    ProxyService,
+    ProxySpec,
+    Result,
+    SecretKind,
+    SecretRef,
+    Site,
+    Stage,
+    Standing,
+    counted,
+)
 from rotator.ports import World
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor, JwtDoor
@@ -33,7 +45,7 @@ from rotator.qlik.transport import Transport, exchanges
 from rotator.recorded import RecordedKeyStore, RecordedRepository, StoppableLogins, Unrecorded
 from rotator.scene import Scene
 from rotator.state import lock
-from rotator.state.journal import Journal
+from rotator.state.journal import Journal, generation
 from rotator.stopping import Stop
 
 
@@ -109,9 +121,18 @@ class SiteAccess:
     def _with_certificate(self, site: Site) -> SSLContext:
         access = site.certificate
         assert access is not None  # noqa: S101 - the configuration demands it for this auth
-        password = read_text(access.password, os.environ, self._keyring.store) if access.password else None
+        password = self._password(access.password) if access.password else None
         self.certificate_ends = tls.expiry(access, password)
         return tls.with_client_certificate(str(site.root_ca), access, password)
+
+    def _password(self, reference: SecretRef) -> str:
+        """The password, from the keyring only where it is there. Raises SecretUnavailable naming the key."""
+        store = self._keyring.store if reference.kind is SecretKind.KEYRING else None
+        try:
+            return read_text(reference, os.environ, store)
+        except SecretUnavailable as error:
+            place = f"site.{self._site.name}.certificate.password"
+            raise SecretUnavailable(f"{place}: {error.message}", hint=error.hint) from None
 
     def _direct(self, route: routes.Route) -> CertificateDoor:
         access = self._site.certificate
@@ -168,7 +189,17 @@ class Wiring:
     def scene(self, spec: ProxySpec) -> Scene:
         """One virtual proxy with its world, for looking only. Raises KeyStoreError, ServerError, ConfigError."""
         access = self.access(self._session.config.sites[spec.site])
-        return self._scene(spec, access.repository, self.keyring.keystore(spec), Unrecorded())
+        items, state = self.keyring.keystore(spec), self._session.config.state
+
+        def remembered() -> int:
+            with suppress(JournalError):
+                return generation(state, items.base, self.keyring.site_ids)
+            return 0
+
+        keystore = RecordedKeyStore(
+            items, Unrecorded(), spec.name, mirror=remembered, note=lambda _: None, recovering=True, stop=self._stop
+        )
+        return self._scene(spec, access.repository, keystore, Unrecorded())
 
     def _recorded(self, spec: ProxySpec, journal: Journal, *, recovering: bool) -> Scene:
         """The same for writing: every change is in the journal."""
@@ -178,7 +209,7 @@ class Wiring:
             items,
             journal,
             spec.name,
-            mirror=lambda: journal.generation(items.base),
+            mirror=lambda: journal.generation(items.base, self.keyring.site_ids),
             note=lambda number: journal.note_generation(items.base, number),
             stop=self._stop,
             recovering=recovering,
@@ -273,8 +304,13 @@ class Wiring:
         told = ", ".join(f"{cut.host} ({_sessions(cut)})" for cut in cuts)
         if self._consent is None and sys.stdin.isatty():
             typer.echo(f"rotator: these proxies restart, and end their sessions: {told}", err=True)
-            with self._stop.waiting():
-                return typer.confirm("Go on?", err=True)
+            try:
+                with self._stop.waiting():
+                    return typer.confirm("Go on?", err=True)
+            except typer.Abort:
+                if self._stop.begun:  # of several virtual proxies, one before this
+                    raise KeyboardInterrupt from None
+                raise
         raise UsageError(
             f"this restarts proxies and ends their sessions: {told}", hint="say --yes to go on without being asked"
         )
@@ -283,4 +319,4 @@ class Wiring:
 def _sessions(cut: Cut) -> str:
     if cut.sessions is None:
         return "sessions not known"
-    return f"{cut.sessions} session{'' if cut.sessions == 1 else 's'}"
+    return counted(cut.sessions, "session")

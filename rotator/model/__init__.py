@@ -46,12 +46,13 @@ from rotator.model.observed import (
     CheckResult,
     LoginOutcome,
     Node,
+    Privileges,
     ProxyService,
     Verdict,
     VirtualProxy,
 )
 from rotator.model.results import Cut, Outcome, Result
-from rotator.model.words import Digest, Fingerprint, Json, User, short, utc
+from rotator.model.words import Digest, Fingerprint, Json, User, counted, short, utc
 
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "NoticeEvent",
     "Notify",
     "Outcome",
+    "Privileges",
     "ProbeRoute",
     "ProxyService",
     "ProxySpec",
@@ -115,6 +117,7 @@ __all__ = [
     "Window",
     "Windows",
     "constant",
+    "counted",
     "short",
     "utc",
 ]

@@ -51,3 +51,8 @@ class Run:
     requests: int
     events: tuple[Event, ...]
     sessions: int | None = None
+
+    @property
+    def same(self) -> tuple[str, str, int, datetime]:
+        """What tells this run from all others."""
+        return self.site, self.name, self.pid, self.began

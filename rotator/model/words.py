@@ -33,6 +33,11 @@ def short(fingerprint: str) -> str:
     return fingerprint[:12]
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things as people read it: `1 key`, `2 keys`; `many` where that is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     r"""A Qlik user. Shown as `DIRECTORY\id`; Qlik compares both without regard to case."""

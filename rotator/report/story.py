@@ -2,25 +2,33 @@
 
 from datetime import datetime
 
-from rotator.model import Event, Json, Run, short, utc
+from rotator.model import Event, Json, Run, counted, short, utc
 
 
-def lines(run: Run, *, effects: bool) -> list[str]:
-    """The run in one line, why it ended as it did, and its steps; with `effects` every change made in them too."""
+def lines(run: Run, *, effects: bool, dead: bool = False) -> list[str]:
+    """The run in one line, why it ended as it did, and its steps; with `effects` every change made in them too.
+
+    `dead`: it has no end in the journal, and will have none.
+    """
     key = f" {short(run.fingerprint)}" if run.fingerprint else ""
-    cut = "" if run.sessions is None else f", {run.sessions} {'session' if run.sessions == 1 else 'sessions'} cut"
+    cut = "" if run.sessions is None or run.ended is None else f", {counted(run.sessions, 'session')} cut"
     head = (
         f"{run.began:%Y-%m-%d %H:%M:%S} UTC  {run.name}  {run.command} by {run.started_by}: "
-        f"{run.outcome}{key}  ({_took(run.began, run.ended)}, {run.requests} requests{cut})"
+        f"{'cut short' if dead else run.outcome}{key}  ({_took(run.began, run.ended)}, {counted(_requests(run), 'request')}{cut})"
     )
     told = [f"  {run.reason}: {run.message}" if run.message else f"  {run.reason}"] if run.reason else []
     return [head, *told, *(_line(event) for event in run.events if effects or event.kind == "step")]
 
 
+def _requests(run: Run) -> int:
+    """Of a run without an end its steps alone tell how many requests it made."""
+    return run.requests if run.ended else sum(event.requests for event in run.events if event.kind == "step")
+
+
 def _line(event: Event) -> str:
     detail = short(event.detail) if event.kind == "step" and event.detail else event.detail
     said = event.name if event.kind == "step" else f"  {event.name}"
-    return f"    {said:<22}{detail:<42} {_took(event.began, event.ended):>8}  {event.requests:>3} requests  {event.outcome}"
+    return f"    {said:<22}{detail:<42} {_took(event.began, event.ended):>8}  {counted(event.requests, 'request'):>12}  {event.outcome}"
 
 
 def _took(began: datetime, ended: datetime | None) -> str:
@@ -41,8 +49,8 @@ def row(run: Run) -> dict[str, Json]:
         "reason": run.reason,
         "message": run.message,
         "fingerprint": run.fingerprint,
-        "requests": run.requests,
-        "sessions_cut": run.sessions,
+        "requests": _requests(run),
+        "sessions_cut": run.sessions if run.ended else None,
         "steps": [
             {
                 "kind": event.kind,

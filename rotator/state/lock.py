@@ -23,12 +23,11 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
     from filelock import FileLock, Timeout  # noqa: PLC0415 - 55 ms, and some commands need no lock
 
     prepare(state)
-    folder = state / "locks"
-    file = folder / (re.sub(r"[^A-Za-z0-9_.-]", "_", name) + ".lock")
+    file = _file(state, name)
     owner = file.with_suffix(".owner")
     lock = FileLock(file, timeout=wait, mode=0o600)
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        file.parent.mkdir(mode=0o700, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise LockHeld(
@@ -41,6 +40,24 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
         yield
     finally:
         lock.release()
+
+
+def idle(state: Path, name: str) -> bool:
+    """Whether it is certain that nobody holds the lock `name`. It is taken for an instant to see that, and nothing is made."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - see above
+
+    file = _file(state, name)
+    try:
+        if not file.exists():
+            return False
+        with FileLock(file, timeout=0, mode=0o600):
+            return True
+    except (Timeout, OSError):
+        return False
+
+
+def _file(state: Path, name: str) -> Path:
+    return state / LOCKS / (re.sub(r"[^A-Za-z0-9_.-]", "_", name) + ".lock")
 
 
 def _write(owner: Path, command: str, now: datetime) -> None:

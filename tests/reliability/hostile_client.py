@@ -28,6 +28,7 @@ def _operations() -> dict[str, Callable[[Any], Any]]:
             f"{door}: update": lambda c: c.qrs(door).update(VIRTUAL_PROXY),
             f"{door}: proxies": lambda c: c.qrs(door).proxies(),
             f"{door}: nodes": lambda c: c.qrs(door).nodes(),
+            f"{door}: privileges": lambda c: c.qrs(door).privileges(),
             f"{door}: link": lambda c: c.qrs(door).link(c.proxy, "v"),
             f"{door}: look": lambda c: c.look(door),
         }

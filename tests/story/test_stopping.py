@@ -114,6 +114,7 @@ def test_ctrl_c_before_anything_was_sent_ends_at_once(portal: Sandbox) -> None:
     ended = stopped_at(portal, 1, "rotate", "--now", signals=[signal.SIGINT])
     assert ended is not None
     assert ended.status == 130
+    assert ended.err.endswith("rotator: interrupted; whatever was begun is finished or undone by the next run\n")
     assert changes(portal) == 0
 
 

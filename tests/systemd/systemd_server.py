@@ -19,6 +19,11 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "installation.md").read_text()
 OFFLINE = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels", "PIP_NO_CACHE_DIR": "1"}
 """The box has no network: what pip would fetch lies in a folder."""
+SECRET_SERVICE = (
+    ('backend = "sealed-file"', 'backend = "secret-service"'),
+    ('path = "/var/lib/rotator/keys"\n', ""),
+    ('master_key = "credential:rotator-master-key"\n', ""),
+)
 PIP = (sys.executable, "-m", "pip", "-q", "--disable-pip-version-check")
 
 
@@ -60,6 +65,14 @@ class Server:
             text = text.replace(old, new)
         self.box.write("/root/rotator.toml", text)
         self.do("Access and configuration")
+
+    def use_secret_service(self) -> None:
+        """The configuration names gnome-keyring, in place of sealed-file."""
+        text = self.box.read("/etc/rotator/rotator.toml")
+        for old, new in SECRET_SERVICE:
+            assert old in text, old
+            text = text.replace(old, new)
+        self.box.write("/etc/rotator/rotator.toml", text, mode="0640", owner="root:rotator")
 
     def always_due(self) -> None:
         """From now on every run rotates: each certificate is close to its end from the start."""

@@ -5,16 +5,11 @@ import json
 import re
 
 import pytest
-from systemd_server import Server
+from systemd_server import SECRET_SERVICE, Server, blocks
 
 
 UNIT = "rotator-rotate@portal.service"
 KEYRING = "rotator-keyring.service"
-SECRET_SERVICE = (
-    ('backend = "sealed-file"', 'backend = "secret-service"'),
-    ('path = "/var/lib/rotator/keys"\n', ""),
-    ('master_key = "credential:rotator-master-key"\n', ""),
-)
 
 
 @pytest.fixture
@@ -103,6 +98,23 @@ def test_gnome_keyring_keeps_the_keys_across_runs_and_a_reboot(desk: Server) -> 
     desk.do("In a shell")
     assert desk.box.run("find /var/lib/rotator -name '*.sealed'").out == ""
     assert desk.box.run("ls /var/lib/rotator/keyrings").out.split() == ["login.keyring", "user.keystore"]
+
+
+def test_the_keys_move_from_sealed_file_to_gnome_keyring(ready: Server) -> None:
+    ready.rotator("rotate portal --now --yes")
+    before = json.loads(ready.rotator("keys list --json").out)["results"]
+    ready.do("By timer")
+    ready.do("Secret Service")
+    moving, settling = blocks("From one to the other")
+    ready.box.run(moving)
+    ready.use_secret_service()
+    ready.box.run(settling)
+    ready.box.run("rm -r /var/lib/rotator/keys /etc/credstore.encrypted/rotator-master-key")
+    assert json.loads(ready.rotator("keys list --json").out)["results"] == before
+    ready.always_due()
+    ready.box.run(f"systemctl start {UNIT}")
+    assert ready.rotations() == 1
+    assert ready.rotator("verify").status == 0
 
 
 def test_gnome_keyring_is_nobody_elses(desk: Server) -> None:

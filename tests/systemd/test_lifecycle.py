@@ -33,6 +33,7 @@ def test_an_upgrade_keeps_state_and_keys(server: Server, installed: tuple[Path, 
     server.box.run("/opt/rotator/bin/pip install /srv/older/rotator-0.0.1-*.whl")
     server.box.environment["PIP_FIND_LINKS"] = "/srv/wheels"
     assert server.box.run("/opt/rotator/bin/rotator --version").out == "rotator 0.0.1\n"
+    server.box.run("/opt/rotator/bin/rotator install-units --keyring sealed-file && systemctl daemon-reload")
     server.do("sealed-file")
     server.configure()
     server.do("The first key")
@@ -42,6 +43,8 @@ def test_an_upgrade_keeps_state_and_keys(server: Server, installed: tuple[Path, 
     server.do("Upgrade")
 
     assert server.box.run("/opt/rotator/bin/rotator --version").out != "rotator 0.0.1\n"
+    units = server.box.run("/opt/rotator/bin/rotator install-units --keyring sealed-file --json").out
+    assert {row["reason"] for row in json.loads(units)["results"] if row["name"].startswith("/")} == {"Same"}
     assert server.fingerprint() == before
     assert server.rotator("verify").status == 0
     server.box.run(f"systemctl start {UNIT}")
