@@ -64,7 +64,7 @@ RETURNING: Final = table(
 # A session that is not let in any more is opened anew, once; where it was not opened at all, each request has the token.
 WRITING_BY_JWT: Final = {**WRITING, "status=401": {DONE}, "status=403": EITHER}
 OPENING: Final = table(
-    CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED}, status_404={DONE}, html={DONE}
+    CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO={FAILED}, status_404={DONE}, html={DONE}
 )
 WHATEVER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 
