@@ -61,9 +61,11 @@ UNDONE: Final = table(CUT={FAILED}, SLOW={FAILED}, refuse=FAILING, SENSELESS=FAI
 RETURNING: Final = table(
     CUT={DONE}, SLOW={DONE}, refuse={DONE, *FAILING}, SENSELESS={DONE, *FAILING}, NO={DONE, *FAILING}
 )
-# A session that is not let in any more is opened anew, once.
+# A session that is not let in any more is opened anew, once; where it was not opened at all, each request has the token.
 WRITING_BY_JWT: Final = {**WRITING, "status=401": {DONE}, "status=403": EITHER}
-OPENING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED}, status_404={DONE})
+OPENING: Final = table(
+    CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO={FAILED}, status_404={DONE}, html={DONE}
+)
 WHATEVER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 
 PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
