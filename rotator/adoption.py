@@ -59,17 +59,17 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
     return scene.result(ring, Outcome.ADOPTED, "Adopted", f"the key {short(shown)} is current", checks)
 
 
-def replace_key(scene: Scene, confirmed: str) -> Result:
+def replace_key(scene: Scene, confirmed: str, command: str = "adopt {} --replace-key") -> Result:
     """Put a fresh key in place of one whose private half is lost.
 
-    `confirmed` is the server's fingerprint, as a person typed it.
+    `confirmed` is the server's fingerprint, as a person typed it to `command`.
     Nobody can test the lost key, so an undo can only see that its certificate is back.
     """
     name = scene.spec.name
     ring = scene.world.keystore.ring()
     observed = looking.look(scene, ring)
     _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
-    check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed)
+    check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed, command.format(name))
     looking.ask(scene, observed.proxies)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
     return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
@@ -80,7 +80,7 @@ def shown_fingerprint(scene: Scene) -> str | None:
     return looking.look(scene, scene.world.keystore.ring()).virtual_proxy.fingerprint
 
 
-def check_confirmed(name: str, shown: str | None, confirmed: str) -> None:
+def check_confirmed(name: str, shown: str | None, confirmed: str, command: str) -> None:
     """Raise UsageError unless `confirmed` is the server's fingerprint: its first 12 hex digits or more."""
     expected = shown or "none"
     given = confirmed.strip().lower()
@@ -89,7 +89,7 @@ def check_confirmed(name: str, shown: str | None, confirmed: str) -> None:
     raise UsageError(
         f"{name}: the fingerprint was not confirmed: the virtual proxy holds {short(expected)}",
         hint=f"whoever logs in with that key is locked out by its replacement; if nobody does: "
-        f"rotator adopt {name} --replace-key --fingerprint {short(expected)}",
+        f"rotator {command} --fingerprint {short(expected)}",
     )
 
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from rotator import looking, verification
-from rotator.errors import Drift, ExitStatus, PersonNeeded, VerificationFailed
+from rotator.errors import Drift, ExitStatus, PersonNeeded, RestoredKeyring, VerificationFailed
 from rotator.intents import held
-from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Stage, short, utc
+from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Ring, Stage, short, utc
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.due import due
@@ -33,7 +33,7 @@ def verify(scene: Scene) -> Result:
     )
     _judge(scene, checks)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
-    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does"
+    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does{_under_way(scene, ring)}"
     return scene.result(
         ring, Outcome.VERIFIED, "Verified", message, checks, virtual_proxy=observed.virtual_proxy, key=signing
     )
@@ -92,8 +92,15 @@ def status(scene: Scene) -> Result:
     )
     try:
         _served(scene, observed)
-    except Drift as error:
+        scene.world.keystore.whole()
+    except (Drift, RestoredKeyring) as error:
         return replace(
             result, reason=error.reason, message=error.message, hint=error.hint, exit_status=error.exit_status
         )
     return replace(result, exit_status=ExitStatus.DONE)
+
+
+def _under_way(scene: Scene, ring: Ring) -> str:
+    if ring.intent is None:
+        return ""
+    return f"; a change is under way, which the next rotator rotate {scene.spec.name} finishes or undoes"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rotator import intents
-from rotator.errors import Drift, Refused, TryLater
+from rotator.errors import Drift, PermissionDenied, Refused, TryLater
 from rotator.model import Auth, Cut, Fingerprint, ProxyService, Ring, Stage, VirtualProxy
 from rotator.planning import stages
 from rotator.planning.drift import check_manageable, problem
@@ -31,6 +31,7 @@ def _looked(scene: Scene, ring: Ring) -> Observed:
     name, prefix, repository = scene.spec.name, scene.spec.prefix, scene.world.repository
     virtual_proxy = repository.find(prefix)
     if virtual_proxy is None:
+        check_sees(name, repository.proxies())
         if ring.at(Stage.CURRENT) is not None:
             raise Drift(
                 f"{name}: there is no virtual proxy with the prefix {prefix!r} any more; the keyring has its keys",
@@ -49,6 +50,15 @@ def _looked(scene: Scene, ring: Ring) -> Observed:
             hint=f"link it: rotator create-proxy {name}; or in the QMC, where it serves a key that is not rotator's",
         )
     return Observed(ring, virtual_proxy, proxies)
+
+
+def check_sees(name: str, proxies: tuple[ProxyService, ...]) -> None:
+    """Raise PermissionDenied where QRS shows no proxy at all: every site has one, but lists hold what the user may see."""
+    if not proxies:
+        raise PermissionDenied(
+            f"{name}: QRS shows this user no proxy at all: the rights to see them are missing",
+            hint=r"with a client certificate use the user INTERNAL\sa_api; rotator doctor tells which rights are missing",
+        )
 
 
 def found(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> Found:

@@ -93,6 +93,9 @@ class KeyStore(Protocol):
     def memory(self) -> Memory:
         """What the journal remembers of these keys, against what the keyring holds."""
 
+    def whole(self) -> None:
+        """Raise RestoredKeyring where the journal remembers later changes than the keyring holds."""
+
     def accept(self) -> None:
         """From now on the keyring counts as it is, though the journal may know of later changes."""
 

@@ -44,6 +44,7 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
     ring = scene.world.keystore.ring()
     virtual_proxy = scene.world.repository.find(scene.spec.prefix)
     around = _surroundings(scene)
+    looking.check_sees(scene.spec.name, around.proxies)
     standing = looking.found(scene, ring, virtual_proxy) if virtual_proxy else None
     planned = plan(scene.spec, ring, virtual_proxy, around, standing)
     if plan_only:

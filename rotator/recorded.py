@@ -6,7 +6,6 @@ Here a stop is obeyed too: before each look while nothing was changed, never aft
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rotator.errors import RestoredKeyring
 from rotator.keys import PrivateKey
 from rotator.model import (
     Digest,
@@ -21,6 +20,7 @@ from rotator.model import (
     VirtualProxy,
     short,
 )
+from rotator.planning.drift import restored
 from rotator.ports import Journal, KeyStore, Logins, Repository
 from rotator.stopping import Stop
 
@@ -167,17 +167,21 @@ class RecordedKeyStore:
 
     def ring(self) -> Ring:
         """The stages as they are now. Raises RestoredKeyring where the journal knows of later ones."""
-        ring, known = self._keystore.ring(), self._mirror()
-        if ring.generation >= known or self._recovering:
-            if ring.intent is not None:
-                self._stop.change()
-            return ring
-        what = "no keys of it any more" if ring.generation == 0 else f"an older copy of them ({ring.generation})"
-        raise RestoredKeyring(
-            f"{self._name}: rotator has changed its keys {known} times, but the keyring holds {what}",
-            hint=f"if the keyring was restored from a backup or lost: rotator recover {self._name}; "
-            "if it is the wrong keyring, see [keyring] and the account that runs rotator",
-        )
+        ring = self._keystore.ring()
+        if not self._recovering:
+            self._compare(ring)
+        if ring.intent is not None:
+            self._stop.change()
+        return ring
+
+    def whole(self) -> None:
+        """Raise RestoredKeyring where the journal remembers later changes than the keyring holds."""
+        self._compare(self._keystore.ring())
+
+    def _compare(self, ring: Ring) -> None:
+        known = self._mirror()
+        if ring.generation < known:
+            raise restored(self._name, ring.generation, known)
 
     def save(self, ring: Ring) -> Ring:
         """Store the ring under the next generation. An intent in it is the point from which nothing stops a run."""

@@ -123,7 +123,11 @@ def _replaced(scene: Scene, lost: LostKey) -> Result:
             f'{scene.spec.name}: --replace-lost-key needs auth = "certificate", which does not depend on any lost key',
             hint=f"use a configuration with the client certificate for [site.{scene.spec.site}]",
         )
-    return replace(replace_key(scene, lost.confirmed), outcome=Outcome.RECOVERED, reason="LostKeyReplaced")
+    return replace(
+        replace_key(scene, lost.confirmed, "recover {} --replace-lost-key"),
+        outcome=Outcome.RECOVERED,
+        reason="LostKeyReplaced",
+    )
 
 
 def _current(ring: Ring) -> KeyVersion:

@@ -46,6 +46,11 @@ class Keyring:
         found, agreed = belonging(self._config, self.store)
         return found or registry.Registry(agreed or registry.new_installation())
 
+    @property
+    def site_ids(self) -> frozenset[str]:
+        """The sites that it knows, by the ids that their items' names begin with."""
+        return frozenset(site.id for site in self._registry.sites)
+
     def keystore(self, spec: ProxySpec) -> KeyItems:
         """The keys of one virtual proxy, for reading."""
         return self._items(self._registry, spec)

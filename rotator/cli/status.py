@@ -26,6 +26,12 @@ def status(context: typer.Context, names: Names = None, site: SiteName = None, a
     rows = [_row(result) for result in results if result.outcome is not Outcome.FAILED]
     if not as_json:
         for result in results:
+            if result.extra.get("unfinished"):
+                shown = short(str(result.extra["server_fingerprint"] or "none"))
+                typer.echo(
+                    f"{result.name}: a change is under way ({result.extra['unfinished']}; the server shows {shown}): "
+                    f"rotator rotate {result.name} finishes or undoes it"
+                )
             if result.exit_status and result.outcome is not Outcome.FAILED:
                 told(f"rotator: error: {result.message}")
                 told(f"rotator: hint: {result.hint}")

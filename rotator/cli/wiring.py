@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from rotator.cli import telling
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
-from rotator.errors import JournalUnwritable, Refused, RotatorError, UsageError
+from rotator.errors import JournalError, JournalUnwritable, Refused, RotatorError, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
@@ -33,7 +33,7 @@ from rotator.qlik.transport import Transport, exchanges
 from rotator.recorded import RecordedKeyStore, RecordedRepository, StoppableLogins, Unrecorded
 from rotator.scene import Scene
 from rotator.state import lock
-from rotator.state.journal import Journal
+from rotator.state.journal import Journal, generation
 from rotator.stopping import Stop
 
 
@@ -168,7 +168,17 @@ class Wiring:
     def scene(self, spec: ProxySpec) -> Scene:
         """One virtual proxy with its world, for looking only. Raises KeyStoreError, ServerError, ConfigError."""
         access = self.access(self._session.config.sites[spec.site])
-        return self._scene(spec, access.repository, self.keyring.keystore(spec), Unrecorded())
+        items, state = self.keyring.keystore(spec), self._session.config.state
+
+        def remembered() -> int:
+            with suppress(JournalError):
+                return generation(state, items.base, self.keyring.site_ids)
+            return 0
+
+        keystore = RecordedKeyStore(
+            items, Unrecorded(), spec.name, mirror=remembered, note=lambda _: None, recovering=True, stop=self._stop
+        )
+        return self._scene(spec, access.repository, keystore, Unrecorded())
 
     def _recorded(self, spec: ProxySpec, journal: Journal, *, recovering: bool) -> Scene:
         """The same for writing: every change is in the journal."""
@@ -178,7 +188,7 @@ class Wiring:
             items,
             journal,
             spec.name,
-            mirror=lambda: journal.generation(items.base),
+            mirror=lambda: journal.generation(items.base, self.keyring.site_ids),
             note=lambda number: journal.note_generation(items.base, number),
             stop=self._stop,
             recovering=recovering,

@@ -132,6 +132,9 @@ class KeyItems:
         """Without a journal there is nothing to compare with."""
         return Memory.LOST
 
+    def whole(self) -> None:
+        """Without a journal there is nothing to compare with."""
+
     def accept(self) -> None:
         """Without a journal the keyring counts as it is."""
 

@@ -1,6 +1,6 @@
 """Findings that stop a run, as errors that say what was found and what to do about it."""
 
-from rotator.errors import Drift, Refused, RotatorError
+from rotator.errors import Drift, Refused, RestoredKeyring, RotatorError
 from rotator.model import JWT_METHOD, Ring, Stage, VirtualProxy, short
 from rotator.planning.recovery import Finding, Found
 
@@ -70,6 +70,16 @@ def lost_key(name: str, ring: Ring, observed: VirtualProxy | None) -> Drift:
             f"restore the keyring from a backup, or take the key in where somebody has it: rotator adopt {name} --key "
             f"FILE; if it is lost for good, put a fresh one in its place: rotator recover {name} --replace-lost-key"
         ),
+    )
+
+
+def restored(name: str, stored: int, known: int) -> RestoredKeyring:
+    """The error for a keyring with changes up to `stored`, where the journal knows of `known`."""
+    what = "no keys of it any more" if stored == 0 else f"an older copy of them ({stored})"
+    return RestoredKeyring(
+        f"{name}: rotator has changed its keys {known} times, but the keyring holds {what}",
+        hint=f"if the keyring was restored from a backup or lost: rotator recover {name}; "
+        "if it is the wrong keyring, see [keyring] and the account that runs rotator",
     )
 
 

@@ -80,7 +80,9 @@ def assess(evidence: Evidence) -> Found:
     if shown is None:
         return _without_certificate(evidence)
     if ring.known(shown) is None:
-        return Found(Finding.UNKNOWN_KEY, Way.PERSON)
+        # One that the journal remembers more changes of than the keyring was lost with them.
+        lost = evidence.memory is Memory.NEWER
+        return Found(Finding.LOST_KEY if lost else Finding.UNKNOWN_KEY, Way.PERSON)
     if shown not in evidence.held:
         return Found(Finding.LOST_KEY, Way.PERSON)
     if intent is not None:

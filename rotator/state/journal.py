@@ -6,7 +6,7 @@ the keyring and the server, so that a lost journal loses history and nothing els
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,14 +125,13 @@ class Journal:
         """Note that the run ends so many sessions."""
         self._write("UPDATE run SET sessions = coalesce(sessions, 0) + ? WHERE id = ?", (sessions, self._run))
 
-    def generation(self, ring: str) -> int:
-        """The generation of a ring that was last written, 0 where none was or none can be read any more."""
+    def generation(self, ring: str, sites: Collection[str]) -> int:
+        """The generation of a ring, see `generation`; 0 where none can be read any more."""
         try:
-            row = self._database.execute("SELECT number FROM generation WHERE ring = ?", (ring,)).fetchone()
+            return _generation(self._database, ring, sites)
         except sqlite3.Error as error:
             self._lost(error)
             return 0
-        return int(row[0]) if row else 0
 
     def note_generation(self, ring: str, number: int) -> None:
         """Remember the generation of a ring."""
@@ -168,6 +167,25 @@ class Ending:
         self.reason, self.message = result.reason, result.message
         self.fingerprint = result.key.fingerprint if result.key else None
         return result
+
+
+def generation(state: Path, ring: str, sites: Collection[str]) -> int:
+    """The generation of a ring (`SITE-ID/PREFIX`) that was last written, 0 where none was. Raises JournalError.
+
+    `sites` are the ids that the keyring knows. One that has lost everything gets new ids: then it is that of the ring of
+    this prefix under an id that is known no more.
+    """
+    with database.reading(state) as opened:
+        return 0 if opened is None else _generation(opened, ring, sites)
+
+
+def _generation(opened: sqlite3.Connection, ring: str, sites: Collection[str]) -> int:
+    known = dict(opened.execute("SELECT ring, number FROM generation").fetchall())
+    if ring in known:
+        return int(known[ring])
+    prefix = ring.partition("/")[2]
+    others = [(*name.partition("/")[::2], int(number)) for name, number in known.items()]
+    return max((number for site, of, number in others if of == prefix and site not in sites), default=0)
 
 
 def read(state: Path, names: Sequence[tuple[str, str]], limit: int) -> tuple[Run, ...]:

@@ -1,0 +1,96 @@
+"""A keyring that is lost or restored, and rights that are: nothing goes quiet, and nobody is sent astray."""
+
+import shutil
+import signal
+import subprocess
+
+import pytest
+from sandbox_process import ROTATOR, Sandbox
+
+
+def test_a_keyring_that_is_gone_is_told_by_due_too(portal: Sandbox) -> None:
+    (portal.folder / "keys").rename(portal.folder / "elsewhere")
+    due = portal.rotator("due")
+    assert (due.status, due.out) == (255, "")
+    assert "portal: rotator has changed its keys 4 times, but the keyring holds no keys of it any more" in due.err
+    shown = portal.rotator("status", "--json")
+    assert (shown.status, shown.result["reason"]) == (4, "Drift")
+    assert "rotator recover portal --replace-lost-key" in shown.result["hint"]
+    recovered = portal.rotator("recover")
+    assert recovered.status == 4
+    assert "the private key of" in recovered.err
+    assert "rotator recover portal --replace-lost-key" in recovered.err
+    unconfirmed = portal.rotator("recover", "portal", "--replace-lost-key")
+    assert "rotator recover portal --replace-lost-key --fingerprint" in unconfirmed.err
+    fingerprint = shown.result["server_fingerprint"]
+    assert portal.rotator("recover", "portal", "--replace-lost-key", "--fingerprint", fingerprint, "--yes").status == 0
+    assert portal.rotator("due").status == 1
+    assert portal.rotator("status").status == 0
+
+
+def test_a_keyring_that_was_restored_is_told_by_due_and_status(portal: Sandbox) -> None:
+    shutil.copytree(portal.folder / "keys", portal.folder / "older")
+    assert portal.rotator("rotate", "--now").status == 0
+    assert portal.rotator("rollback", "portal").status == 0
+    shutil.rmtree(portal.folder / "keys")
+    (portal.folder / "older").rename(portal.folder / "keys")
+    due = portal.rotator("due")
+    assert due.status == 255
+    assert "an older copy of them (4)" in due.err
+    shown = portal.rotator("status", "--json")
+    assert (shown.status, shown.result["reason"]) == (4, "RestoredKeyring")
+    assert portal.rotator("recover").status == 0
+    assert portal.rotator("status").status == 0
+    assert portal.rotator("due").status == 1
+
+
+TWIN = r"""
+[site.other]
+qrs = "https://other.example.com:4242"
+root_ca = "root.pem"
+auth = "certificate"
+
+[site.other.certificate]
+cert = "client.pem"
+key = "client_key.pem"
+user = 'INTERNAL\sa_api'
+
+[proxy.twin]
+site = "other"
+prefix = "portal"
+
+"""
+
+
+def test_another_site_with_the_same_prefix_is_not_taken_for_one_that_was_lost(portal: Sandbox) -> None:
+    portal.configure(("[proxy.portal]", f"{TWIN}[proxy.portal]"))
+    due = portal.rotator("due", "twin")
+    assert (due.status, due.err) == (1, "")
+
+
+def test_a_change_that_was_cut_short_is_told_by_whoever_looks(portal: Sandbox) -> None:
+    portal.forget_requests()
+    portal.fault("slow=60@proxy#10")
+    command = (*ROTATOR, "--config", str(portal.config), "rotate", "--now")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    portal.wait_held(process)
+    assert len(portal.requests("qrs", "PUT")) == 1
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    portal.control("DELETE", "/faults")
+    shown = portal.rotator("status")
+    assert shown.status == 0
+    assert "portal: a change is under way (rotate; the server shows " in shown.out
+    assert "a change is under way" in portal.rotator("verify").out
+    doctor = portal.rotator("doctor", "--json").json["results"]
+    (key,) = (row for row in doctor if row["reason"] == "key")
+    assert (key["health"], key["hint"]) == ("warning", "finish or undo it: rotator rotate portal")
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "rotate --now", "create-proxy --plan"])
+def test_a_user_who_sees_nothing_is_not_told_that_it_is_gone(portal: Sandbox, command: str) -> None:
+    portal.configure((r"INTERNAL\sa_api", r"INTERNAL\nobody"))
+    ended = portal.rotator(*command.split())
+    assert ended.status == 1
+    assert "QRS shows this user no proxy at all" in ended.err
+    assert "create it" not in ended.err
