@@ -34,14 +34,15 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
             f"rotator adopt {name} --replace-key",
         )
     scene.world.tell(f"testing a login with {short(key.fingerprint)}")
-    checks = scene.tests.proven(
-        key,
-        observed.virtual_proxy,
-        observed.proxies,
-        said="the key fits the certificate, but does not log in everywhere",
-        hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
-        f"rotator create-proxy {name} --plan",
-    )
+    with scene.world.journal.step("test", shown):
+        checks = scene.tests.proven(
+            key,
+            observed.virtual_proxy,
+            observed.proxies,
+            said="the key fits the certificate, but does not log in everywhere",
+            hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
+            f"rotator create-proxy {name} --plan",
+        )
     current = ring.at(Stage.CURRENT)
     if current is not None and current.fingerprint == shown and intents.held(scene, current):
         ring = looking.remember(scene, ring, observed.virtual_proxy)
@@ -67,10 +68,12 @@ def replace_key(scene: Scene, confirmed: str, command: str = "adopt {} --replace
     """
     name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = looking.look(scene, ring)
-    _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
-    check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed, command.format(name))
-    looking.ask(scene, observed.proxies)
+    with scene.world.journal.step(looking.LOOK):
+        observed = looking.observe(scene, ring)
+        _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
+        check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed, command.format(name))
+        cuts = looking.counted(scene, observed.proxies)
+    looking.ask(scene, cuts)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
     return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
 

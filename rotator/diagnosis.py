@@ -2,15 +2,16 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from rotator import looking, verification
-from rotator.errors import KeyStoreCorrupt, RotatorError
-from rotator.model import ProxySpec, Stage, Verdict, short
+from rotator.errors import KeyStoreCorrupt, RotatorError, ServerError
+from rotator.model import ProxyService, ProxySpec, Stage, Verdict, short
 from rotator.planning.provisioning import Surroundings, described, plan
+from rotator.planning.rights import lacking, only_reads
 from rotator.ports import Repository, SecretStore
 from rotator.scene import Scene
 
@@ -18,6 +19,11 @@ from rotator.scene import Scene
 LARGEST_CLOCK_DIFFERENCE: Final = timedelta(seconds=30)
 """Beyond it tokens come close to being not valid yet: they begin 60 s before they are made."""
 SOON: Final = timedelta(days=30)
+MAY: Final = (
+    r"with a client certificate use the user INTERNAL\sa_api; a service user gets its rights in the QMC under Security "
+    "rules: to rotate, Update on that virtual proxy; to create, Create and Update on VirtualProxyConfig_* and Update on "
+    "ProxyService_*"
+)
 _PROBE_ITEM: Final = "doctor"
 
 
@@ -31,13 +37,17 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was tried: `check` names it, `subject` is the site or virtual proxy it belongs to, or empty."""
+    """One thing that was tried: `check` names it, `subject` is the site or virtual proxy it belongs to, or empty.
+
+    `host`: the proxy, where it is about one.
+    """
 
     check: str
     subject: str
     health: Health
     message: str
     hint: str | None = None
+    host: str = ""
 
 
 def tried(check: str, subject: str, attempt: Callable[[], Finding | str]) -> Finding:
@@ -83,7 +93,16 @@ def site(name: str, repository: Repository, certificate_ends: datetime | None, n
 def _rights(name: str, repository: Repository) -> Finding | str:
     proxies, nodes, virtual = repository.proxies(), repository.nodes(), repository.virtual_proxies()
     if proxies and nodes and virtual:
-        return f"sees {len(virtual)} virtual proxies, {len(proxies)} proxies, {len(nodes)} nodes"
+        sees = f"sees {len(virtual)} virtual proxies, {len(proxies)} proxies, {len(nodes)} nodes"
+        try:
+            told = repository.privileges()
+        except ServerError:
+            return sees  # what may be changed is asked, and missed, for each virtual proxy
+        return (
+            Finding("rights", name, Health.WARNING, f"{sees}, and may only read them", MAY)
+            if only_reads(told)
+            else sees
+        )
     return Finding(
         "rights",
         name,
@@ -92,6 +111,26 @@ def _rights(name: str, repository: Repository) -> Finding | str:
         r"with a client certificate use the user INTERNAL\sa_api; a service user needs Read on VirtualProxyConfig_*, "
         "ProxyService_* and ServerNodeConfiguration_*",
     )
+
+
+def rights(name: str, repository: Repository, prefix: str) -> Finding:
+    """Whether the caller may create the virtual proxy with this prefix, or change the one that is there.
+
+    The server is asked, nothing is tried: that would cut sessions. A caller that may not is a warning, since what the
+    server tells is not the whole of its rules; so is a server that does not tell.
+    """
+    untold = "what the user may change could not be asked"
+    try:
+        there = repository.find(prefix)
+        missing = lacking(repository.privileges(), there.id if there else None)
+    except ServerError as error:
+        return Finding("rights", name, Health.WARNING, f"{untold}: {error.message}", MAY)
+    if missing is None:
+        return Finding("rights", name, Health.WARNING, f"{untold}: this server does not tell", MAY)
+    doing = "change this virtual proxy" if there else "create this virtual proxy and link it"
+    if missing:
+        return Finding("rights", name, Health.WARNING, f"the user may not {doing}: it lacks {', '.join(missing)}", MAY)
+    return Finding("rights", name, Health.OK, f"the user may {doing}")
 
 
 def _certificate(name: str, ends: datetime, now: datetime) -> Finding:
@@ -124,9 +163,11 @@ def _clock(check: str, subject: str, offset: float | None) -> Finding:
 
 def virtual_proxy(scene: Scene) -> Iterator[Finding]:
     """One virtual proxy: there, with a certificate whose key is ours, as configured, linked, each proxy answering."""
-    spec, world = scene.spec, scene.world
+    spec = scene.spec
+    if scene.way != spec.prefix:  # which this user is not to change
+        yield rights(spec.name, scene.world.repository, spec.prefix)
     try:
-        observed = looking.look(scene, world.keystore.ring())
+        observed = looking.look(scene, scene.world.keystore.ring())
     except RotatorError as error:
         yield Finding("virtual-proxy", spec.name, Health.FAILED, error.message, error.hint)
         return
@@ -135,23 +176,26 @@ def virtual_proxy(scene: Scene) -> Iterator[Finding]:
     yield tried("key", spec.name, lambda: _key(scene, observed))
     yield tried("settings", spec.name, lambda: _settings(spec, scene, observed))
     for proxy in observed.proxies:
-        if not world.logins.reachable(proxy):
-            yield Finding("proxy", f"{spec.name} {proxy.host}", Health.WARNING, verification.SKIPPED_DETAIL)
-            continue
-        outcome = world.logins.attempt(proxy, observed.virtual_proxy, None, spec.test_user)
-        if outcome.verdict is Verdict.REFUSED:
-            yield Finding(
-                "proxy", f"{spec.name} {proxy.host}", Health.OK, "answers, and refuses a login without a token"
-            )
-            yield _clock("clock", f"{spec.name} {proxy.host}", world.logins.clock_offset(proxy))
-        else:
-            yield Finding(
-                "proxy",
-                f"{spec.name} {proxy.host}",
-                Health.FAILED,
-                f"a login without a token came out as {outcome.verdict}: {outcome.detail}",
-                f"see that it is up and its certificate fits; another address goes into [site.{spec.site}.probe]",
-            )
+        yield from (replace(finding, host=proxy.host) for finding in _proxy(scene, observed, proxy))
+
+
+def _proxy(scene: Scene, observed: looking.Observed, proxy: ProxyService) -> Iterator[Finding]:
+    spec, logins = scene.spec, scene.world.logins
+    if not logins.reachable(proxy):
+        yield Finding("proxy", spec.name, Health.WARNING, verification.SKIPPED_DETAIL)
+        return
+    outcome = logins.attempt(proxy, observed.virtual_proxy, None, spec.test_user)
+    if outcome.verdict is Verdict.REFUSED:
+        yield Finding("proxy", spec.name, Health.OK, "answers, and refuses a login without a token")
+        yield _clock("clock", spec.name, logins.clock_offset(proxy))
+        return
+    yield Finding(
+        "proxy",
+        spec.name,
+        Health.FAILED,
+        f"a login without a token came out as {outcome.verdict}: {outcome.detail}",
+        f"see that it is up and its certificate fits; another address goes into [site.{spec.site}.probe]",
+    )
 
 
 def _key(scene: Scene, observed: looking.Observed) -> Finding | str:

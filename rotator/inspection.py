@@ -25,13 +25,14 @@ def verify(scene: Scene) -> Result:
     observed = looking.look(scene, ring)
     signing = _served(scene, observed)
     previous = ring.at(Stage.PREVIOUS)
-    checks = scene.tests.verify(
-        scene.world.keystore.key(signing),
-        scene.world.keystore.key(previous) if previous and previous is not signing else None,
-        observed.virtual_proxy,
-        observed.proxies,
-    )
-    _judge(scene, checks)
+    with scene.world.journal.step("test", signing.fingerprint):
+        checks = scene.tests.verify(
+            scene.world.keystore.key(signing),
+            scene.world.keystore.key(previous) if previous and previous is not signing else None,
+            observed.virtual_proxy,
+            observed.proxies,
+        )
+        _judge(scene, checks)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
     message = f"the key {short(signing.fingerprint)} logs in, and nothing else does{_under_way(scene, ring)}"
     return scene.result(

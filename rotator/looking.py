@@ -1,6 +1,7 @@
 """The look that every verb begins with: what server and keyring hold, before anything is changed."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from rotator import intents
 from rotator.errors import Drift, PermissionDenied, Refused, TryLater
@@ -10,6 +11,10 @@ from rotator.planning.drift import check_manageable, problem
 from rotator.planning.entity import baseline_of, check_complete
 from rotator.planning.recovery import Evidence, Finding, Found, Step, assess
 from rotator.scene import Scene
+
+
+LOOK: Final = "look"
+"""The step's name in the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,12 @@ class Observed:
 
 def look(scene: Scene, ring: Ring) -> Observed:
     """What is there, without changing anything. Raises Drift, Refused, ServerError."""
-    with scene.world.journal.step("look"):
-        return _looked(scene, ring)
+    with scene.world.journal.step(LOOK):
+        return observe(scene, ring)
 
 
-def _looked(scene: Scene, ring: Ring) -> Observed:
+def observe(scene: Scene, ring: Ring) -> Observed:
+    """The same in the middle of a longer look, which has opened its step: test logins and counts belong to it too."""
     name, prefix, repository = scene.spec.name, scene.spec.prefix, scene.world.repository
     virtual_proxy = repository.find(prefix)
     if virtual_proxy is None:
@@ -99,12 +105,16 @@ def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
     return tuple(Cut(proxy.host, scene.world.sessions.count(proxy)) for proxy in proxies)
 
 
-def ask(scene: Scene, proxies: tuple[ProxyService, ...]) -> None:
-    """Raise TryLater where the person at the terminal does not want the change, Refused where it must not be made."""
+def counted(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
+    """The same for a change that is to be made, the last thing looked at. Raises Refused where it must not be made."""
     scene.check_way()
-    if not proxies:
+    return cuts(scene, proxies)
+
+
+def ask(scene: Scene, counted: tuple[Cut, ...]) -> None:
+    """Raise TryLater where the person at the terminal does not want the change that cuts these sessions."""
+    if not counted:
         return
-    counted = cuts(scene, proxies)
     if not scene.world.consent(counted):
         raise TryLater(f"{scene.spec.name}: not confirmed; nothing was changed")
     known = [cut.sessions for cut in counted if cut.sessions is not None]

@@ -14,6 +14,7 @@ from rotator.model import (
     LoginOutcome,
     Memory,
     Node,
+    Privileges,
     ProxyService,
     Ring,
     User,
@@ -132,6 +133,9 @@ class Repository(Protocol):
 
     def nodes(self) -> tuple[Node, ...]:
         """The server nodes."""
+
+    def privileges(self) -> Privileges:
+        """What the caller may do with what it sees, as far as the server tells."""
 
     def link(self, proxy: ProxyService, proxy_id: str) -> None:
         """Link a virtual proxy to a proxy, taking no other link away."""

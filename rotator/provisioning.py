@@ -42,29 +42,33 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
     Raises RotatorError; a run that was cut short is finished by the next.
     """
     ring = scene.world.keystore.ring()
-    virtual_proxy = scene.world.repository.find(scene.spec.prefix)
-    around = _surroundings(scene)
-    looking.check_sees(scene.spec.name, around.proxies)
-    standing = looking.found(scene, ring, virtual_proxy) if virtual_proxy else None
-    planned = plan(scene.spec, ring, virtual_proxy, around, standing)
+    with scene.world.journal.step(looking.LOOK):
+        virtual_proxy = scene.world.repository.find(scene.spec.prefix)
+        around = _surroundings(scene)
+        looking.check_sees(scene.spec.name, around.proxies)
+        standing = looking.found(scene, ring, virtual_proxy) if virtual_proxy else None
+        planned = plan(scene.spec, ring, virtual_proxy, around, standing)
+        changing = not plan_only and not (virtual_proxy is not None and planned.empty)
+        cuts = looking.counted(scene, _restarting(virtual_proxy, planned, around)) if changing else ()
     if plan_only:
         return _planned(scene, ring, virtual_proxy, planned)
     if virtual_proxy is not None and planned.empty:
         return _unchanged(scene, looking.remember(scene, ring, virtual_proxy), virtual_proxy, around)
-    looking.ask(scene, _restarting(virtual_proxy, planned, around))
+    looking.ask(scene, cuts)
     if virtual_proxy is None or standing is None:
         ring, virtual_proxy = _create(scene, ring, planned)
     else:
         virtual_proxy = _repair(scene, ring, virtual_proxy, around, standing)
-    _link(scene, virtual_proxy, planned.links)
+    proxies = _link(scene, virtual_proxy, planned.links)
     ring = looking.remember(scene, ring, virtual_proxy)
-    result = _keyed(scene, ring, virtual_proxy, planned)
+    result = _keyed(scene, ring, virtual_proxy, proxies, planned)
     return replace(result, extra={"plan": [*described(planned)]})
 
 
-def _keyed(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, planned: Plan) -> Result:
+def _keyed(
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: tuple[ProxyService, ...], planned: Plan
+) -> Result:
     """The certificate set where the plan says so, and the login tested."""
-    proxies = _linked(scene, virtual_proxy)
     outcome = Outcome.CREATED if planned.create is not None else Outcome.REPAIRED
     seen = looking.Observed(ring, virtual_proxy, proxies)
     if planned.create is None and planned.key is FIRST:
@@ -94,7 +98,8 @@ def _create(scene: Scene, ring: Ring, planned: Plan) -> tuple[Ring, VirtualProxy
     body = {**planned.create, CERTIFICATE_FIELD: keystore.certificate(version.certificate)}
     scene.world.tell(f"creating the virtual proxy {scene.spec.prefix!r} with the key {short(version.fingerprint)}")
     try:
-        created = _posted(scene, body, version)
+        with scene.world.journal.step("set", version.fingerprint):
+            created = _posted(scene, body, version)
     except RotatorError as error:
         if error.unchanged and fresh:
             intents.withdraw(scene, ring)
@@ -148,6 +153,15 @@ def _repair(
     scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, around: Surroundings, standing: Found
 ) -> VirtualProxy:
     """PUT the fields that differ. An edit made in between survives: the difference is computed anew on top of it."""
+    if not plan(scene.spec, ring, virtual_proxy, around, standing).changes:
+        return virtual_proxy
+    with scene.world.journal.step("repair"):
+        return _repaired(scene, ring, virtual_proxy, around, standing)
+
+
+def _repaired(
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, around: Surroundings, standing: Found
+) -> VirtualProxy:
     repository = scene.world.repository
     for attempt in range(1, PUT_ATTEMPTS + 1):
         changes = plan(scene.spec, ring, virtual_proxy, around, standing).changes
@@ -168,15 +182,26 @@ def _repair(
     )
 
 
-def _link(scene: Scene, virtual_proxy: VirtualProxy, links: tuple[ProxyService, ...]) -> None:
-    """Link it to these proxies, and see that each has that link and has lost none. Raises Refused."""
-    for proxy in links:
-        scene.world.tell(f"linking it to the proxy on {proxy.host}")
-        _linked_once(scene, proxy, virtual_proxy.id)
-    if not links:
-        return
-    scene.world.logins.refresh()
-    now = {proxy.id: proxy.virtual_proxies for proxy in patiently(scene, scene.world.repository.proxies)}
+def _link(scene: Scene, virtual_proxy: VirtualProxy, links: tuple[ProxyService, ...]) -> tuple[ProxyService, ...]:
+    """Link it to these proxies, and see that each has that link and has lost none. Returns all that it is linked to.
+
+    Raises Refused.
+    """
+    with scene.world.journal.step("link"):
+        for proxy in links:
+            scene.world.tell(f"linking it to the proxy on {proxy.host}")
+            _linked_once(scene, proxy, virtual_proxy.id)
+        if links:
+            scene.world.logins.refresh()
+        proxies = patiently(scene, scene.world.repository.proxies)
+        _check_links(scene, virtual_proxy, links, proxies)
+    return looking.linked(proxies, virtual_proxy)
+
+
+def _check_links(
+    scene: Scene, virtual_proxy: VirtualProxy, links: tuple[ProxyService, ...], proxies: tuple[ProxyService, ...]
+) -> None:
+    now = {proxy.id: proxy.virtual_proxies for proxy in proxies}
     for proxy in links:
         linked = now.get(proxy.id, frozenset())
         lost = proxy.virtual_proxies - linked
@@ -223,23 +248,20 @@ def _login(
     current = ring.at(Stage.CURRENT)
     assert current is not None  # noqa: S101 - a plan without a key to make keeps or restores the current one
     scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
-    return scene.tests.proven(
-        scene.world.keystore.key(current),
-        virtual_proxy,
-        proxies,
-        patience=scene.spec.rotation.settle_timeout,
-        said="the virtual proxy is as desired, but the current key does not log in everywhere",
-        hint="look closer with rotator doctor",
-    )
+    with scene.world.journal.step("test", current.fingerprint):
+        return scene.tests.proven(
+            scene.world.keystore.key(current),
+            virtual_proxy,
+            proxies,
+            patience=scene.spec.rotation.settle_timeout,
+            said="the virtual proxy is as desired, but the current key does not log in everywhere",
+            hint="look closer with rotator doctor",
+        )
 
 
 def _surroundings(scene: Scene) -> Surroundings:
     repository = scene.world.repository
     return Surroundings(repository.virtual_proxies(), repository.proxies(), repository.nodes())
-
-
-def _linked(scene: Scene, virtual_proxy: VirtualProxy) -> tuple[ProxyService, ...]:
-    return looking.linked(patiently(scene, scene.world.repository.proxies), virtual_proxy)
 
 
 def _restarting(virtual_proxy: VirtualProxy | None, planned: Plan, around: Surroundings) -> tuple[ProxyService, ...]:

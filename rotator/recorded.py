@@ -14,6 +14,7 @@ from rotator.model import (
     LoginOutcome,
     Memory,
     Node,
+    Privileges,
     ProxyService,
     Ring,
     User,
@@ -101,6 +102,11 @@ class RecordedRepository:
         """The server nodes."""
         self._stop.check()
         return self._repository.nodes()
+
+    def privileges(self) -> Privileges:
+        """What the caller may do with what it sees."""
+        self._stop.check()
+        return self._repository.privileges()
 
 
 class StoppableLogins:

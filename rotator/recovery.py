@@ -58,7 +58,8 @@ def _recovered(scene: Scene) -> Result:
         message = "neither the server nor the keyring has a key of it"
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
     current = _current(ring)
-    checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
+    with scene.world.journal.step("test", current.fingerprint):
+        checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
     return scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks, virtual_proxy=virtual_proxy)
 
@@ -100,13 +101,14 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
     name, keystore = scene.spec.name, scene.world.keystore
     known = observed.ring.known(observed.virtual_proxy.fingerprint)
     assert known is not None  # noqa: S101 - a key is aligned only where the ring knows it
-    checks = scene.tests.proven(
-        keystore.key(known),
-        observed.virtual_proxy,
-        observed.proxies,
-        said=f"the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in everywhere",
-        hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
-    )
+    with scene.world.journal.step("test", known.fingerprint):
+        checks = scene.tests.proven(
+            keystore.key(known),
+            observed.virtual_proxy,
+            observed.proxies,
+            said=f"the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in everywhere",
+            hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
+        )
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)
     version = replace(known, stage=Stage.CURRENT, since=now, certificate=kept)
@@ -141,12 +143,25 @@ def rollback(scene: Scene) -> Result:
 
     Raises RotatorError; where the old key fails its test the certificate that was there is put back.
     """
-    name = scene.spec.name
     ring = scene.world.keystore.ring()
-    observed = looking.look(scene, ring)
-    if ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK:
+    with scene.world.journal.step(looking.LOOK):
+        observed = looking.observe(scene, ring)
+        previous = _previous(scene, ring, observed)
+        cuts = looking.counted(scene, observed.proxies) if previous is not None else ()
+    if previous is None:
         step = looking.first_step(scene, observed)
         return _rolled_back(scene, rotation.conclude(scene, observed, step, Outcome.ROLLED_BACK, resumed=True))
+    looking.ask(scene, cuts)
+    ring = intents.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROLLBACK, previous)
+    result = rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROLLED_BACK)
+    return _rolled_back(scene, result)
+
+
+def _previous(scene: Scene, ring: Ring, observed: looking.Observed) -> KeyVersion | None:
+    """The key to go back to; None where a rollback is under way. Raises Refused, Drift."""
+    name = scene.spec.name
+    if ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK:
+        return None
     if ring.intent is not None:
         raise Refused(
             f"{name}: a change of its certificate is not finished, so it is not known what to go back from",
@@ -164,10 +179,7 @@ def rollback(scene: Scene) -> Result:
             f"{name}: the previous key {short(previous.fingerprint)} is not in the keyring any more",
             hint=f"make a new one instead: rotator rotate {name} --now",
         )
-    looking.ask(scene, observed.proxies)
-    ring = intents.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROLLBACK, previous)
-    result = rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROLLED_BACK)
-    return _rolled_back(scene, result)
+    return previous
 
 
 def _rolled_back(scene: Scene, result: Result) -> Result:

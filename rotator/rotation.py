@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from rotator import intents, looking, steps, undoing, verification
+from rotator import intents, looking, steps, undoing
 from rotator.errors import (
     ConfigError,
     KeyStoreError,
@@ -24,6 +24,7 @@ from rotator.model import (
     Outcome,
     ProxyService,
     Result,
+    Ring,
     Stage,
     VirtualProxy,
     counted,
@@ -90,19 +91,42 @@ def _rotated(scene: Scene, options: Options) -> Result:
             return scene.result(ring, Outcome.DELIVERED, DueReason.UNDELIVERED, "the key was handed over")
     if ring.intent is None:
         _check_time(scene, options)
-    observed = looking.look(scene, ring)
-    step = looking.first_step(scene, observed)
-    if step is not Step.CREATE and not options.dry_run:
+    with scene.world.journal.step(looking.LOOK):
+        seen = _looked(scene, ring, options)
+    observed, verdict = seen.observed, seen.verdict
+    if seen.step is not Step.CREATE and not options.dry_run:
         scene.world.tell("finishing the rotation that an earlier run began")
-        return conclude(scene, observed, step, Outcome.ROTATED, resumed=True)
-    verdict = due(scene.spec, as_served(ring, observed.virtual_proxy), scene.world.clock.now())
+        return conclude(scene, observed, seen.step, Outcome.ROTATED, resumed=True)
     if not options.now and not verdict.due:
-        seen = observed.virtual_proxy
-        return scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message, virtual_proxy=seen)
-    checks = _current_logs_in(scene, observed) if step is Step.CREATE else ()
+        shown = observed.virtual_proxy
+        return scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message, virtual_proxy=shown)
     if options.dry_run:
-        return _dry_run(scene, observed, step, checks, prepare=options.prepare)
-    return _begin(scene, observed, verdict, options)
+        return _dry_run(scene, seen, prepare=options.prepare)
+    return _begin(scene, seen, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the step look came to. `checks` and `cuts` are empty where no rotation begins here."""
+
+    observed: looking.Observed
+    step: Step
+    verdict: Due
+    checks: tuple[Check, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+
+
+def _looked(scene: Scene, ring: Ring, options: Options) -> _Seen:
+    """The step look: what is there, whether that is due, that the current key logs in, and whose sessions would end."""
+    observed = looking.observe(scene, ring)
+    step = looking.first_step(scene, observed)
+    verdict = due(scene.spec, as_served(ring, observed.virtual_proxy), scene.world.clock.now())
+    if step is not Step.CREATE or not (options.now or verdict.due):
+        return _Seen(observed, step, verdict)
+    checks = _current_logs_in(scene, observed)
+    if options.dry_run or options.prepare:
+        return _Seen(observed, step, verdict, checks)
+    return _Seen(observed, step, verdict, checks, looking.counted(scene, observed.proxies))
 
 
 def _check_time(scene: Scene, options: Options) -> None:
@@ -150,16 +174,16 @@ def conclude(
     if step is Step.SET:
         ring, virtual_proxy = steps.set_certificate(scene, ring, virtual_proxy, resumed=resumed)
         proxies = _linked_now(scene, virtual_proxy, proxies)
-    tested = steps.test(scene, change, virtual_proxy, proxies)
-    if not verification.all_passed(tested):
-        told = verification.worst_of(tested) or "it is linked to no proxy any more"
+    try:
+        tested = steps.test(scene, change, virtual_proxy, proxies)
+    except VerificationFailed as failure:
         if change.intent.kind is IntentKind.FIRST_KEY:
             raise VerificationFailed(
-                f"{scene.spec.name}: the first key does not log in everywhere: {told}",
+                f"{scene.spec.name}: the first key does not log in everywhere: {failure.message}",
                 hint=f"look at the proxies named (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
-            ).with_checks(tested)
-        cause = f"the new key {after} failed its test login: {told}"
-        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, tested, cause)
+            ).with_checks(failure.checks) from None
+        cause = f"the new key {after} failed its test login: {failure.message}"
+        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, failure.checks, cause) from None
     try:
         ring, refused = steps.finish(scene, ring, virtual_proxy, proxies)
     except steps.NotPromoted as refusal:
@@ -184,13 +208,14 @@ def _linked_now(
         return before
 
 
-def _begin(scene: Scene, observed: looking.Observed, verdict: Due, options: Options) -> Result:
+def _begin(scene: Scene, seen: _Seen, options: Options) -> Result:
+    observed = seen.observed
     if options.prepare:
         ring, pending = steps.create(scene, observed.ring)
         message = f"the key {short(pending.fingerprint)} is stored as pending; the virtual proxy is unchanged"
-        seen = observed.virtual_proxy
-        return scene.result(ring, Outcome.PREPARED, verdict.reason, message, virtual_proxy=seen, key=pending)
-    looking.ask(scene, observed.proxies)
+        shown = observed.virtual_proxy
+        return scene.result(ring, Outcome.PREPARED, seen.verdict.reason, message, virtual_proxy=shown, key=pending)
+    looking.ask(scene, seen.cuts)
     return begin(scene, observed, IntentKind.ROTATE, Outcome.ROTATED)
 
 
@@ -209,10 +234,9 @@ def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, .
     )
 
 
-def _dry_run(
-    scene: Scene, observed: looking.Observed, step: Step, checks: tuple[Check, ...], *, prepare: bool
-) -> Result:
+def _dry_run(scene: Scene, seen: _Seen, *, prepare: bool) -> Result:
     """Everything that can be seen without writing; the key is made in memory and forgotten."""
+    observed, step = seen.observed, seen.step
     if step is Step.CREATE:
         scene.world.generate(scene.spec.rotation.key_bits)
     ring = observed.ring
@@ -224,7 +248,7 @@ def _dry_run(
         Outcome.PLANNED,
         "DryRun",
         message,
-        checks,
+        seen.checks,
         virtual_proxy=observed.virtual_proxy,
         extra={"step": step.value, "cuts": sessions},
     )

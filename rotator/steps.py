@@ -14,6 +14,7 @@ from rotator.errors import (
     NotDelivered,
     PersonNeeded,
     RotatorError,
+    VerificationFailed,
 )
 from rotator.intents import Change, held, opened, version_of, withdraw
 from rotator.keys import PrivateKey, digest, inspect_certificate
@@ -108,20 +109,28 @@ def set_certificate(
 
 def put_back(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, version: KeyVersion) -> VirtualProxy:
     """The certificate of a key that is current already, on a virtual proxy that shows another or none."""
-    text = scene.world.keystore.certificate(version.certificate)
-    return put(scene, ring, virtual_proxy.id, start=virtual_proxy.fingerprint, goal=version.fingerprint, text=text)
+    text, goal = scene.world.keystore.certificate(version.certificate), version.fingerprint
+    with scene.world.journal.step("set", goal):
+        return put(scene, ring, virtual_proxy.id, start=virtual_proxy.fingerprint, goal=goal, text=text)
 
 
 def test(
     scene: Scene, change: Change, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
 ) -> tuple[Check, ...]:
-    """The step test: the new key logs in as the right user on every linked proxy, each given `settle_timeout`."""
+    """The step test: the new key logs in as the right user on every linked proxy, each given `settle_timeout`.
+
+    Raises VerificationFailed, which carries the checks and says what went wrong on which proxy.
+    """
     assert change.new is not None  # noqa: S101 - a change goes forward only where the keyring has the new key
     after = change.intent.after
     scene.world.tell(f"testing a login with {short(after)} on {counted(len(proxies), 'proxy', 'proxies')}")
     patience = scene.spec.rotation.settle_timeout
     with scene.world.journal.step("test", after):
-        return scene.tests.accepted(verification.PENDING, change.new, virtual_proxy, proxies, patience)
+        checks = scene.tests.accepted(verification.PENDING, change.new, virtual_proxy, proxies, patience)
+        if not verification.all_passed(checks):
+            told = verification.worst_of(checks) or "it is linked to no proxy any more"
+            raise VerificationFailed(told).with_checks(checks)
+        return checks
 
 
 class NotPromoted(Exception):

@@ -9,11 +9,12 @@ import typer
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
 from rotator.errors import ExitStatus, RotatorError
-from rotator.model import Outcome, ProxySpec, Result, Site
+from rotator.model import Auth, Outcome, ProxySpec, Result, Site
 from rotator.report import text
 
 
 if TYPE_CHECKING:
+    from rotator.cli.wiring import Wiring
     from rotator.diagnosis import Finding
 
 
@@ -21,56 +22,79 @@ def doctor(context: typer.Context, names: Names = None, site: SiteName = None, a
     """Try everything that has to work: configuration, keyring, TLS, credentials, rights, clocks, links, logins."""
     session: Session = context.obj
     specs = session.specs(names, site)
-    results = [_result(finding) for finding in _findings(session, specs)]
+    results = [*_results(session, specs)]
     if not as_json:
-        rows = [[result.reason, result.name, str(result.extra["health"]), result.message] for result in results]
+        rows = [[result.reason, _of(result), str(result.extra["health"]), result.message] for result in results]
         typer.echo(text.table(("check", "of", "result", "detail"), rows))
         for result in results:
             if result.hint:
-                typer.echo(f"rotator: hint: {result.reason} {result.name}: {result.hint}", err=True)
+                about = " ".join(filter(None, (result.reason, _of(result))))
+                typer.echo(text.printable(f"rotator: hint: {about}: {result.hint}"), err=True)
     session.finish(results, as_json=as_json, show=lambda _: "")
 
 
-def _findings(session: Session, specs: tuple[ProxySpec, ...]) -> "Iterator[Finding]":
-    """Every finding, in the order in which they build on each other."""
+def _results(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Result]:
+    """Every finding, in the order in which they build on each other; without a keyring, those that need none."""
     from rotator import diagnosis
     from rotator.cli.wiring import Wiring
     from rotator.diagnosis import Finding, Health
     from rotator.keystore.backends import unfinished
+    from rotator.state import database
 
     config = session.config
-    yield Finding("configuration", "", Health.OK, str(config.source))
+    yield _result(Finding("configuration", "", Health.OK, str(config.source)))
+    yield _result(diagnosis.tried("state", "", lambda: database.check(config.state)))
     wiring = Wiring(session)
+    opened = True
     try:
         store = wiring.keyring.store
     except RotatorError as error:
-        yield Finding("keyring", "", Health.FAILED, error.message, error.hint)
-        return
-    yield diagnosis.keyring(store, config.keyring.backend)
-    left = unfinished(config.keyring, store)
-    if left:
-        yield Finding("master-key", "", Health.WARNING, *left.split(": ", 1))
+        opened = False
+        yield _result(Finding("keyring", "", Health.FAILED, error.message, error.hint))
+    else:
+        yield _result(diagnosis.keyring(store, config.keyring.backend))
+        left = unfinished(config.keyring, store)
+        if left:
+            yield _result(Finding("master-key", "", Health.WARNING, *left.split(": ", 1)))
     usable = set()
     for name in dict.fromkeys(spec.site for spec in specs):
-        try:
-            access = wiring.access(config.sites[name])
-        except RotatorError as error:
-            yield Finding("access", name, Health.FAILED, error.message, error.hint)
-            continue
-        yield from _permissions(config.sites[name])
-        found = list(diagnosis.site(name, access.repository, access.certificate_ends, datetime.now(UTC)))
-        yield from found
-        if found[0].health is not Health.FAILED:
+        found = [*_site(wiring, config.sites[name])]
+        yield from (_result(finding, name) for finding in found)
+        if all(finding.health is not Health.FAILED for finding in found if finding.check in {"access", "qrs"}):
             usable.add(name)
-    for spec in specs:
+    for spec in specs if opened else ():
         if spec.site not in usable:
             continue
         try:
             scene = wiring.scene(spec)
         except RotatorError as error:
-            yield Finding("keyring", spec.name, Health.FAILED, error.message, error.hint)
+            yield _result(Finding("keyring", spec.name, Health.FAILED, error.message, error.hint), spec.site, spec.name)
         else:
-            yield from diagnosis.virtual_proxy(scene)
+            yield from (_result(finding, spec.site, spec.name) for finding in diagnosis.virtual_proxy(scene))
+
+
+def _site(wiring: "Wiring", site: Site) -> "Iterator[Finding]":
+    """One site; where the credentials are not to be had, whether QRS can be reached at all."""
+    from rotator import diagnosis
+    from rotator.diagnosis import Finding, Health
+
+    try:
+        access = wiring.access(site)
+    except RotatorError as error:
+        yield Finding("access", site.name, Health.FAILED, error.message, error.hint)
+        yield diagnosis.tried("qrs", site.name, lambda: _greeted(site))
+        return
+    yield from _permissions(site)
+    yield from diagnosis.site(site.name, access.repository, access.certificate_ends, datetime.now(UTC))
+
+
+def _greeted(site: Site) -> str:
+    """The server that leads to QRS, its TLS alone. Raises ServerError."""
+    from rotator.qlik import first_contact, routes
+
+    route = routes.to_access(site, site.jwt.url) if site.auth is Auth.JWT and site.jwt else routes.to_qrs(site)
+    first_contact.greet(route)
+    return f"{route.host} answers, TLS accepted; nothing was asked without credentials"
 
 
 def _permissions(site: Site) -> "Iterator[Finding]":
@@ -88,16 +112,21 @@ def _permissions(site: Site) -> "Iterator[Finding]":
             yield Finding("permissions", site.name, Health.WARNING, fault.message, fault.hint)
 
 
-def _result(finding: "Finding") -> Result:
+def _of(result: Result) -> str:
+    """What a row is about, in a few words."""
+    return " ".join(filter(None, (result.name or result.site, str(result.extra.get("host", "")))))
+
+
+def _result(finding: "Finding", site: str = "", name: str = "") -> Result:
     from rotator.diagnosis import Health
 
     return Result(
-        site="",
-        name=finding.subject,
+        site=site,
+        name=name,
         outcome=Outcome.FAILED if finding.health is Health.FAILED else Outcome.VERIFIED,
         reason=finding.check,
         message=finding.message,
         hint=finding.hint,
         exit_status=ExitStatus.FAILED if finding.health is Health.FAILED else ExitStatus.DONE,
-        extra={"health": finding.health.value},
+        extra={"health": finding.health.value, **({"host": finding.host} if finding.host else {})},
     )

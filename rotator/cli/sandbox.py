@@ -73,7 +73,8 @@ def sandbox(
         raise UsageError(str(error), hint="see rotator sandbox --help") from None
     except OSError as error:
         raise UsageError(
-            f"the sandbox cannot start: {error.strerror}", hint="are its ports free? 0 takes a free one: --qrs-port 0"
+            f"the sandbox cannot start: {error.strerror}",
+            hint="are its ports free? 0 takes free ones: --qrs-port 0 --qps-port 0 --proxy-port 0",
         ) from None
 
 

@@ -42,14 +42,13 @@ def _now() -> datetime:
 
 def reference(text: str, option: str) -> SecretRef:
     """A master key's `file:PATH`, `credential:NAME` or `dpapi:PATH` from the command line. Raises UsageError."""
-    from rotator.config.values import Wrong, secret
+    from rotator.config.values import Wrong
+    from rotator.config.values import master_key as parsed
 
     try:
-        found = secret(text, Path.cwd())
+        found = parsed(text, Path.cwd())
     except Wrong as wrong:
         raise UsageError(f"{option} {wrong}", hint="see rotator keys rekey --help") from None
-    if found.kind is SecretKind.KEYRING:
-        raise UsageError(f"{option}: the master key opens the keyring and cannot be in it", hint="use file:PATH")
     if found.kind is SecretKind.FILE and not Path(found.name).exists():
         raise UsageError(
             f"{option}: {found.name} is not there",

@@ -17,12 +17,24 @@ from rotator.cli import telling
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
-from rotator.errors import JournalError, JournalUnwritable, Refused, RotatorError, UsageError
+from rotator.errors import JournalError, JournalUnwritable, Refused, RotatorError, SecretUnavailable, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
 from rotator.keystore.secret_refs import read_text
-from rotator.model import Auth, Cut, ProxyService, ProxySpec, Result, Site, Stage, Standing, counted
+from rotator.model import (
+    Auth,
+    Cut,
+    ProxyService,
+    ProxySpec,
+    Result,
+    SecretKind,
+    SecretRef,
+    Site,
+    Stage,
+    Standing,
+    counted,
+)
 from rotator.ports import World
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor, JwtDoor
@@ -109,9 +121,18 @@ class SiteAccess:
     def _with_certificate(self, site: Site) -> SSLContext:
         access = site.certificate
         assert access is not None  # noqa: S101 - the configuration demands it for this auth
-        password = read_text(access.password, os.environ, self._keyring.store) if access.password else None
+        password = self._password(access.password) if access.password else None
         self.certificate_ends = tls.expiry(access, password)
         return tls.with_client_certificate(str(site.root_ca), access, password)
+
+    def _password(self, reference: SecretRef) -> str:
+        """The password, from the keyring only where it is there. Raises SecretUnavailable naming the key."""
+        store = self._keyring.store if reference.kind is SecretKind.KEYRING else None
+        try:
+            return read_text(reference, os.environ, store)
+        except SecretUnavailable as error:
+            place = f"site.{self._site.name}.certificate.password"
+            raise SecretUnavailable(f"{place}: {error.message}", hint=error.hint) from None
 
     def _direct(self, route: routes.Route) -> CertificateDoor:
         access = self._site.certificate

@@ -13,7 +13,7 @@ from rotator.model import (
     Consumers,
     KeyringBackend,
     ProxySpec,
-    SecretKind,
+    Windows,
     constant,
 )
 
@@ -31,11 +31,6 @@ def keyring(reading: Reading, found: Mapping[str, Any]) -> None:
             reading.wrong(("keyring", key), f'is missing: backend = "sealed-file" needs it, e.g. "{example}"')
         if not sealed and found[key] is not None:
             reading.wrong(("keyring", key), f'belongs to backend = "sealed-file" alone, not to "{backend}"')
-    master = found.get("master_key")
-    if master is not None and master.kind is SecretKind.KEYRING:
-        reading.wrong(
-            ("keyring", "master_key"), 'must be "credential:NAME", "file:PATH" or "dpapi:PATH": it opens the keyring'
-        )
 
 
 def site(
@@ -123,28 +118,39 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
     jitter = found.get("jitter")
     if every and jitter and jitter > every:
         reading.wrong((*path, "jitter"), f'must not be longer than every = "{as_duration(every)}"')
-    windows = found.get("window")
+    short = too_short(found.get("window", ()), settle) if settle else None
+    if short is not None:
+        reading.wrong((*path, "window"), short)
+
+
+def too_short(windows: Windows, settle: timedelta) -> str | None:
+    """What is wrong with a window in which no rotation could start, None where all are long enough."""
     for window in windows if isinstance(windows, tuple) else ():
-        if settle and window.length < WINDOW_MARGIN * settle:
-            reading.wrong(
-                (*path, "window"),
+        if window.length < WINDOW_MARGIN * settle:
+            return (
                 f'has a window of {as_duration(window.length)}, shorter than twice settle_timeout = "{as_duration(settle)}": '
-                "no rotation could start in it",
+                "no rotation could start in it"
             )
+    return None
 
 
-def across(reading: Reading, proxies: Mapping[str, ProxySpec], *, declared: frozenset[str]) -> None:
-    """What several tables say together: sites that exist, names that are unique in a site."""
-    for name, spec in proxies.items():
-        if spec.site not in declared:
+def sites(reading: Reading, given: Mapping[str, Any], *, declared: frozenset[str]) -> None:
+    """Every proxy's site is there; asked of the tables as they stand, so that other mistakes in them hide nothing."""
+    for name, table in given.items():
+        site = table.get("site") if isinstance(table, dict) else None
+        if isinstance(site, str) and site.strip() and site not in declared:
             known = ", ".join(sorted(declared)) or "none"
-            reading.wrong(("proxy", name, "site"), f'= "{spec.site}" is not configured; there is: {known}')
-    unique: tuple[tuple[str, Callable[[ProxySpec], str]], ...] = (
+            reading.wrong(("proxy", name, "site"), f'= "{site}" is not configured; there is: {known}')
+
+
+def unique(reading: Reading, proxies: Mapping[str, ProxySpec]) -> None:
+    """Names that stand once in a site."""
+    keys: tuple[tuple[str, Callable[[ProxySpec], str]], ...] = (
         ("prefix", lambda spec: spec.prefix),
         ("session_cookie", lambda spec: spec.session_cookie),
         ("description", lambda spec: spec.description),
     )
-    for key, value in unique:
+    for key, value in keys:
         seen: dict[tuple[str, str], str] = {}
         for name, spec in proxies.items():
             taken = seen.setdefault((spec.site, value(spec).casefold()), name)

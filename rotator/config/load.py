@@ -45,7 +45,8 @@ def _loaded(reading: Reading, document: Mapping[str, Any], environ: Mapping[str,
     textfile = channels.metrics(reading, document)
     sites = _named(reading, document, "site", _site)
     proxies = _named(reading, document, "proxy", _proxy)
-    checks.across(reading, proxies, declared=frozenset(_tables(document.get("site"))))
+    checks.sites(reading, _tables(document.get("proxy")), declared=frozenset(_tables(document.get("site"))))
+    checks.unique(reading, proxies)
     if reading.problems or keyring is None or state is None:
         raise _mistaken(reading)
     return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies), notify, textfile)

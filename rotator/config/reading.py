@@ -1,5 +1,6 @@
 """One table of the file against its keys, every mistake collected with its place."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -97,12 +98,25 @@ def parse_text(source: Path, text: str) -> tuple[Reading, dict[str, Any]]:
     try:
         return Reading(source, text), tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            f"{source}: not TOML: {error}",
-            hint="text values stand in quotes; backslashes in single quotes: 'CORP\\alice'",
-        ) from None
+        raise _not_toml(source, str(error)) from None
     except RecursionError:
         raise ConfigError(f"{source}: not TOML: nested too deeply") from None
+
+
+def _not_toml(source: Path, said: str) -> ConfigError:
+    """What the parser says, its place as every mistake has it, and a table by the name that people write."""
+    where = re.search(r" \(at line (\d+), column (\d+)\)$", said)
+    if where:
+        said = f"{said[: where.start()]}, at column {where[2]}"
+    twice = re.match(r"Cannot (?:declare|overwrite|mutate)", said)
+    if twice:  # the names of a table, as Python writes a tuple
+        said = re.sub(r"\((?=['\"]).*\)", lambda names: f"[{_dotted(ast.literal_eval(names[0]))}]", said)
+    return ConfigError(
+        f"{source}:{where[1]}: not TOML: {said}" if where else f"{source}: not TOML: {said}",
+        hint="a table and a key stand once each: put what belongs to a table together under one heading"
+        if twice
+        else "text values stand in quotes; backslashes in single quotes: 'CORP\\alice'",
+    )
 
 
 def place(source: Path, path: Sequence[str]) -> str:

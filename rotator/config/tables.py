@@ -33,7 +33,7 @@ def _refused(_: object, __: object) -> object:
 KEYRING: Final[dict[str, Key]] = {
     "backend": Key(values.one_of(_words(KeyringBackend)), REQUIRED),
     "path": Key(values.path),
-    "master_key": Key(values.secret),
+    "master_key": Key(values.master_key),
 }
 
 STATE: Final[dict[str, Key]] = {"path": Key(values.path)}

@@ -170,12 +170,22 @@ def user(value: object, base: Path) -> User:
 
 def secret(value: object, base: Path) -> SecretRef:
     """`credential:NAME`, `keyring:NAME`, `file:PATH` or `dpapi:PATH`."""
-    given = text(value, base)
-    word, colon, name = given.partition(":")
+    return _reference(value, base, '"credential:NAME", "keyring:NAME", "file:PATH" or "dpapi:PATH"')
+
+
+def master_key(value: object, base: Path) -> SecretRef:
+    """The same without `keyring:NAME`."""
+    choice = '"credential:NAME", "file:PATH" or "dpapi:PATH"'
+    reference = _reference(value, base, choice)
+    if reference.kind is SecretKind.KEYRING:
+        raise Wrong(f"must be {choice}: it opens the keyring, and cannot be in it")
+    return reference
+
+
+def _reference(value: object, base: Path, choice: str) -> SecretRef:
+    word, colon, name = text(value, base).partition(":")
     if not colon or word not in [kind.value for kind in SecretKind] or not name:
-        raise Wrong(
-            'must say where the secret is: "credential:NAME", "keyring:NAME", "file:PATH" or "dpapi:PATH"; secrets never stand in this file'
-        )
+        raise Wrong(f"must say where the secret is: {choice}; the secret itself never stands here")
     reference = SecretRef(SecretKind(word), name)
     if reference.kind in (SecretKind.FILE, SecretKind.DPAPI):
         return SecretRef(reference.kind, str(path(name, base)))
@@ -262,12 +272,13 @@ def prefix(value: object, base: Path) -> str:
     given = text_or_empty(value, base)
     if not given:
         raise Wrong("must not be empty: that is the default virtual proxy, which rotator never touches")
-    if given != given.lower():
-        raise Wrong(f'must be in lower case, as "{given.lower()}": Qlik would convert it')
-    if not re.fullmatch(r"[a-z0-9._~-]+", given):
+    lower = given.lower()
+    if not re.fullmatch(r"[a-z0-9._~-]+", lower):
         raise Wrong(f"must hold only a-z, 0-9, '-', '.', '_' and '~', not {shown(value)}")
-    if given in RESERVED_PREFIXES:
+    if lower in RESERVED_PREFIXES:
         raise Wrong(f'= "{given}" is reserved by Qlik; choose another word')
+    if given != lower:
+        raise Wrong(f'must be in lower case, as "{lower}": Qlik would convert it')
     return given
 
 

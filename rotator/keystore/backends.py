@@ -1,10 +1,12 @@
 """The keyring that the configuration names, opened."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rotator.errors import KeyStoreError, Refused, SecretUnavailable
-from rotator.model import KeyringBackend, KeyringSettings, SecretRef
+from rotator.model import KeyringBackend, KeyringSettings, SecretKind, SecretRef
 from rotator.ports import SecretStore
 
 
@@ -40,15 +42,29 @@ def _sealed_files(settings: KeyringSettings, master: SecretRef, environ: Mapping
 
     if settings.path is None:
         raise KeyStoreError("sealed-file needs `path` and `master_key` in [keyring]")
-    return SealedFiles(settings.path, read_master_key(master, environ))
+    try:
+        key = read_master_key(master, environ, settings.path)
+    except (KeyStoreError, SecretUnavailable) as error:
+        raise type(error)(f"keyring.master_key: {error.message}", hint=error.hint) from None
+    return SealedFiles(settings.path, key)
 
 
-def read_master_key(master: SecretRef, environ: Mapping[str, str]) -> bytes:
-    """The 32 bytes that a reference names. Raises SecretUnavailable, KeyStoreError."""
+def read_master_key(master: SecretRef, environ: Mapping[str, str], opens: Path | None = None) -> bytes:
+    """The 32 bytes that a reference names; `opens`: the folder of the keyring that they may have to open.
+
+    Raises SecretUnavailable, KeyStoreError.
+    """
+    from rotator.keystore.sealed_file import is_made  # noqa: PLC0415 - as above
     from rotator.keystore.sealing import master_key  # noqa: PLC0415 - as above
     from rotator.keystore.secret_refs import read  # noqa: PLC0415 - as above
 
-    return master_key(read(master, environ), str(master))
+    try:
+        return master_key(read(master, environ), str(master))
+    except (KeyStoreError, SecretUnavailable) as error:
+        gone = master.kind is SecretKind.FILE and not os.path.lexists(master.name)
+        if (gone or isinstance(error, KeyStoreError)) and opens is not None and is_made(opens):
+            error.hint = f"restore your copy of it: no other key opens the keyring in {opens}"
+        raise
 
 
 def open_for_rekey(settings: KeyringSettings, new: SecretRef, environ: Mapping[str, str]) -> "SealedFiles":

@@ -15,6 +15,7 @@ still of the epoch that was opened, so that a process with the old key notices, 
 
 import base64
 import hashlib
+import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,6 +31,11 @@ from rotator.keystore.sealing import Header
 UNFINISHED: Final = "the change of the master key is not finished: run rotator keys rekey again, with the same new key"
 _HEADER: Final = "store.json"
 _SUFFIX: Final = ".sealed"
+
+
+def is_made(folder: Path) -> bool:
+    """Whether there is such a keyring in the folder; no also where this account may not look."""
+    return os.path.lexists(folder / _HEADER)
 
 
 class Rekeyed(NamedTuple):

@@ -75,12 +75,17 @@ def _file(reference: SecretRef, path: Path, *, private: bool) -> bytes:
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise SecretUnavailable(
-            f"{reference}: {path} cannot be read: {error.strerror}",
+            f"{reference}: {_beside(reference, path)}cannot be read: {error.strerror}",
             hint="see that it is there and readable by this account",
         ) from None
     if len(data) > LARGEST:
-        raise SecretUnavailable(f"{reference}: {path} is too large for a secret")
+        raise SecretUnavailable(f"{reference}: {_beside(reference, path)}is too large for a secret")
     return data
+
+
+def _beside(reference: SecretRef, path: Path) -> str:
+    """The path, where the reference does not hold it."""
+    return "" if reference.name == str(path) else f"{path} "
 
 
 def _check(reference: SecretRef, path: Path, opened: int) -> None:

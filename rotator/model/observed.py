@@ -30,6 +30,17 @@ class ProxyService:
     modified: str
 
 
+@dataclass(frozen=True, slots=True)
+class Privileges:
+    """What the caller may do with each virtual proxy and each proxy that it sees, by their ids.
+
+    In QRS's own words: `create`, `read`, `update`, `delete` and others; None where the server does not tell.
+    """
+
+    virtual_proxies: Mapping[str, frozenset[str] | None]
+    proxies: Mapping[str, frozenset[str] | None]
+
+
 JWT_METHOD = 4
 """`authenticationMethod` of a virtual proxy that takes JWTs."""
 

@@ -19,6 +19,11 @@ from rotator.qlik.transport import CONNECT_LIMIT
 
 _OTHER_NAME: Final = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+_HEADER: Final = 16
+"""Bytes: more than the heading of a DER element takes, and less than any PKCS#12 file has."""
+_SEQUENCE: Final = 0x30
+_LONG: Final = 0x80
+"""In the place of a DER element's length: it has no definite one; and beyond: so many bytes of length follow."""
 _ENCRYPTED: Final = b"ENCRYPTED"
 """Stands in every PEM key that needs a password: in its first line, or in its Proc-Type."""
 
@@ -63,6 +68,20 @@ def _shake_hands(route: Route) -> None:
         context.wrap_socket(plain, server_hostname=route.name),
     ):
         return
+
+
+def is_pkcs12(data: bytes) -> bool:
+    """Whether this is the whole of a PKCS#12 file, as far as can be told without its password.
+
+    It begins as a DER sequence whose first element is the version, 3 (RFC 7292, 4).
+    """
+    if len(data) < _HEADER or data[0] != _SEQUENCE:
+        return False
+    definite, start, length = data[1] != _LONG, 2, data[1]
+    if length > _LONG:
+        start += length - _LONG
+        length = int.from_bytes(data[2:start])
+    return data[start : start + 3] == b"\x02\x01\x03" and not (definite and len(data) < start + length)
 
 
 def needs_password(access: CertificateAccess) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from rotator.errors import ServerError, UnexpectedAnswer
-from rotator.model import Json, Node, ProxyService, VirtualProxy
+from rotator.model import Json, Node, Privileges, ProxyService, VirtualProxy
 from rotator.qlik import wire
 from rotator.qlik.doors import Door
 from rotator.qlik.failures import excerpt
@@ -77,6 +77,18 @@ class Qrs:
         """The server nodes."""
         answer = self._door.ask("GET", "/qrs/servernodeconfiguration")
         return tuple(wire.node(entity, answer) for entity in wire.many(answer))
+
+    def privileges(self) -> Privileges:
+        """What the caller may do with what it sees.
+
+        QRS adds that to the entities where it is asked to (Repository Service API, "Adding privileges"). These entities
+        are for reading alone: they are no body of a PUT.
+        """
+        told = []
+        for path in (VIRTUAL_PROXY, PROXY):
+            answer = self._door.ask("GET", f"{path}/full", {"privileges": "true"})
+            told.append(dict(wire.privileges(entity, answer) for entity in wire.many(answer)))
+        return Privileges(*told)
 
     def link(self, proxy: ProxyService, proxy_id: str) -> None:
         """Link a virtual proxy to a proxy, taking no other link away.

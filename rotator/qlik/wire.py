@@ -103,6 +103,16 @@ def node(entity: Mapping[str, Any], answer: Answer) -> Node:
     )
 
 
+def privileges(entity: Mapping[str, Any], answer: Answer) -> tuple[str, frozenset[str] | None]:
+    """The id of an entity, and what the caller may do with it; None where that is null, or not there at all."""
+    told = entity.get("privileges")
+    if told is None:
+        return _name(entity, "id", answer), None
+    if not isinstance(told, list) or not all(isinstance(item, str) for item in told):
+        raise _shape(answer, "privileges as texts")
+    return _name(entity, "id", answer), frozenset(item.lower() for item in told)
+
+
 def _field(entity: Mapping[str, Any], name: str, kind: type[T], answer: Answer) -> T:
     value = entity.get(name)
     if type(value) is not kind:

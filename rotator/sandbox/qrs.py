@@ -92,7 +92,7 @@ class Qrs:
             case [], "POST":
                 return await self._post(request, caller, kind)
             case [entity_id], "GET":
-                return answers.as_json(self._shown(caller, kind, self._one(caller, kind, entity_id, READ)))
+                return answers.as_json(self._shown(request, caller, kind, self._one(caller, kind, entity_id, READ)))
             case [entity_id], "PUT":
                 return await self._put(request, caller, kind, entity_id)
             case [entity_id], "DELETE":
@@ -119,8 +119,14 @@ class Qrs:
                 return self._repository.condensed_node(entity)
         return copy.deepcopy(entity)
 
-    def _shown(self, caller: Caller, kind: str, entity: Entity) -> Entity:
-        return self._rights.stripped(caller, self._full(kind, entity))
+    def _shown(
+        self, request: web.BaseRequest, caller: Caller, kind: str, entity: Entity, *, condensed: bool = False
+    ) -> Entity:
+        shown = self._rights.stripped(caller, self._full(kind, entity, condensed=condensed))
+        asked = {name.lower(): value.lower() for name, value in request.query.items()}.get("privileges") == "true"
+        if asked and self._repository.unknowns.is_("privileges", "yes"):
+            shown["privileges"] = self._rights.privileges(caller, _KINDS[kind], str(entity["id"]))
+        return shown
 
     def _list(self, request: web.BaseRequest, caller: Caller, kind: str, *, condensed: bool) -> list[Entity]:
         visible = self._rights.visible(caller, _KINDS[kind], list(self._entities(kind).values()))
@@ -136,7 +142,7 @@ class Qrs:
         order = request.query.get("orderby")
         if order:
             found.sort(key=lambda entity: str(entity.get(order, "")))
-        return [self._rights.stripped(caller, self._full(kind, entity, condensed=condensed)) for entity in found]
+        return [self._shown(request, caller, kind, entity, condensed=condensed) for entity in found]
 
     @staticmethod
     def _filter(request: web.BaseRequest) -> str:
@@ -175,7 +181,7 @@ class Qrs:
             entity = self._repository.create(body, str(caller))
         else:
             entity = self._repository.add(kind, body, str(caller))
-        return answers.as_json(self._shown(caller, kind, entity), 201)
+        return answers.as_json(self._shown(request, caller, kind, entity), 201)
 
     async def _put(self, request: web.BaseRequest, caller: Caller, kind: str, entity_id: str) -> web.StreamResponse:
         self._one(caller, kind, entity_id, UPDATE)
@@ -189,7 +195,7 @@ class Qrs:
                 return answers.text("", 405)
             case _:
                 entity = self._repository.change(kind, entity_id, body, str(caller))
-        return answers.as_json(self._shown(caller, kind, entity))
+        return answers.as_json(self._shown(request, caller, kind, entity))
 
     def _delete(self, kind: str, entity_id: str) -> web.StreamResponse:
         if kind == "virtualproxyconfig":

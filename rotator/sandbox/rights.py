@@ -12,6 +12,7 @@ READ: Final = 2
 UPDATE: Final = 4
 DELETE: Final = 8
 HUB_ONLY: Final = 1
+_WORDS: Final = {"create": CREATE, "read": READ, "update": UPDATE, "delete": DELETE}
 _CONDITION: Final = re.compile(r'user\.(userDirectory|userId|name|roles)\s*=\s*"([^"]*)"')
 
 
@@ -52,6 +53,10 @@ class Rights:
             and _holds(str(rule["rule"]), user)
             for rule in self._repository.others["systemrule"].values()
         )
+
+    def privileges(self, caller: Caller, kind: str, entity_id: str) -> list[str]:
+        """What the caller may do with an entity, in the words that QRS fills `privileges` with."""
+        return [word for word, action in _WORDS.items() if self.may(caller, action, kind, entity_id)]
 
     def visible(self, caller: Caller, kind: str, entities: "list[Entity]") -> "list[Entity]":
         """The entities of a list that the caller may read."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from aiohttp import web
+from filelock import FileLock, Timeout
 
 from rotator.sandbox import answers, configuration
 from rotator.sandbox.certificates import Authority, Pair, write_client, write_private
@@ -65,6 +66,7 @@ class SandboxSite:
         self._rights = Rights(self.repository)
         self._qrs = Qrs(self.repository, self._rights)
         self._listeners: list[Listener] = []
+        self._held: FileLock | None = None
         self._refusing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> dict[str, object]:
@@ -75,6 +77,7 @@ class SandboxSite:
         if (folder / "client.pem").exists() and not (folder / "control.json").exists():
             raise ValueError(f"{folder} holds a client.pem that is not a sandbox's: name another folder")
         folder.chmod(0o700)
+        self._hold(folder)
         authority = Authority("Qlik Sense Site Root", identified=settings.root_identified)
         stranger = Authority("Another Site Root")
         write_client(folder, authority.pair, authority.client(settings.client_days))
@@ -113,6 +116,15 @@ class SandboxSite:
         config = configuration.write(folder, url, rims)
         qps_url = f"https://{LOCAL}:{self._listeners[1].port}"
         return {"qrs": url, "qps": qps_url, "proxies": shown, "dir": str(folder), "config": str(config)}
+
+    def _hold(self, folder: Path) -> None:
+        """The folder for this process alone, before anything of another one is overwritten. Raises ValueError."""
+        held = FileLock(folder / "sandbox.lock", timeout=0)
+        try:
+            held.acquire()
+        except Timeout:
+            raise ValueError(f"a sandbox runs in {folder} already: end it, or name another folder") from None
+        self._held = held
 
     async def _listen(self, service: str, host: str, context: ssl.SSLContext, handler: Handler, port: int) -> Listener:
         listener = Listener(service, host, context, handler, faults=self.faults, clock=self.clock, log=self.log)
@@ -165,6 +177,8 @@ class SandboxSite:
             task.cancel()
         for listener in self._listeners:
             await listener.close(cut=True)
+        if self._held is not None:
+            self._held.release()
 
 
 async def run(settings: Settings) -> None:

@@ -30,6 +30,7 @@ QUESTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "certificate-check": ("QRS looks at the certificate field on PUT", ("no", "yes")),
     "clock-skew": ("seconds that exp and nbf may be off", ("0", "60", "300")),
     "csrf-on-qrs": ("QRS through a proxy demands qlik-csrf-token", ("no", "yes")),
+    "privileges": ("privileges=true has an entity's privileges filled", ("yes", "no")),
     "forbidden-id": ("status for an entity the caller may not see", ("403", "404")),
 }
 

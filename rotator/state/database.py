@@ -105,6 +105,24 @@ def reading(state: Path, since: int = 1) -> Iterator[sqlite3.Connection | None]:
         yield database if version(database, path) >= since else None
 
 
+def check(state: Path) -> str:
+    """See that the file of a state directory is whole, and that runs can write and lock there; what there is, in words.
+
+    Nothing is made, and nothing written. Raises what `reading` raises.
+    """
+    with reading(state) as database:
+        if database is None:
+            told = "nothing is recorded yet"
+        else:
+            found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            runs = database.execute("SELECT count(*) FROM run").fetchone()[0]
+            told = f"the journal is whole, {runs} runs"
+    directory.check_writable(state)
+    return f"{state}: {told}"
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_LIMIT, isolation_level=None

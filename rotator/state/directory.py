@@ -14,6 +14,8 @@ from rotator.errors import ConfigError, InstallationMismatch, RotatorError, Stat
 from rotator.ownership import Cause, Use, guard
 
 
+LOCKS: Final = "locks"
+"""The folder of the lock files."""
 _FILE: Final = "installation"
 _DISK: Final = frozenset({errno.ENOSPC, errno.EROFS, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """What a disk says that is full, read-only or broken; anything else is said of paths and permissions."""
@@ -40,6 +42,16 @@ def prepare(path: Path) -> None:
     except OSError as error:
         raise refused(f"the state directory {path} cannot be made", error) from None
     _check(path)
+
+
+def check_writable(path: Path) -> None:
+    """See that runs can write and lock in a state directory, where there is one. Raises ConfigError."""
+    for place in (path, path / LOCKS):
+        if os.path.lexists(place) and not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            raise ConfigError(
+                f"{place} is no folder that this account can write to",
+                hint="see whose it is, and that its file system is not read-only; or set another: path in [state]",
+            )
 
 
 def there(path: Path) -> bool:

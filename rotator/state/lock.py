@@ -57,7 +57,7 @@ def idle(state: Path, name: str) -> bool:
 
 
 def _file(state: Path, name: str) -> Path:
-    return state / "locks" / (re.sub(r"[^A-Za-z0-9_.-]", "_", name) + ".lock")
+    return state / LOCKS / (re.sub(r"[^A-Za-z0-9_.-]", "_", name) + ".lock")
 
 
 def _write(owner: Path, command: str, now: datetime) -> None:

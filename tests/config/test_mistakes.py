@@ -89,6 +89,8 @@ MISTAKES = [
     ('prefix = "portal"', 'prefix = ""', "proxy.portal.prefix must not be empty: that is the default virtual proxy"),
     ('prefix = "portal"', 'prefix = "Portal"', 'proxy.portal.prefix must be in lower case, as "portal"'),
     ('prefix = "portal"', 'prefix = "a/b"', "proxy.portal.prefix must hold only a-z"),
+    ('prefix = "portal"', 'prefix = "Por tal"', "proxy.portal.prefix must hold only a-z"),
+    ('prefix = "portal"', 'prefix = "Hub"', 'proxy.portal.prefix = "Hub" is reserved by Qlik'),
     ('prefix = "portal"', 'prefix = "hub"', 'proxy.portal.prefix = "hub" is reserved by Qlik'),
     (
         'prefix = "portal"',
@@ -246,6 +248,34 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     prefix = next(number for number, line in lines.items() if line.startswith("prefix"))
     every = next(number for number, line in lines.items() if line.startswith("every"))
     assert [problem.split(": ")[0].rpartition(":")[2] for problem in found] == [str(prefix), str(every)]
+
+
+def test_a_site_that_is_not_there_is_told_beside_all_other_mistakes(tmp_path: Path) -> None:
+    changed = GOOD.replace('site = "prod"', 'site = "prd"').replace('prefix = "portal"', 'prefix = "Hub"')
+    found = problems(tmp_path, changed.replace("https://qlik", "http://qlik").replace('every = "30d"', "every = 30"))
+    assert len(found) == 4, found
+    assert any('proxy.portal.site = "prd" is not configured; there is: prod' in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("added", "said", "hint"),
+    [
+        ("[keyring]\n", ": not TOML: Cannot declare [keyring] twice, at column 9", "once each"),
+        ("[site.prod.certificate]\n", ": not TOML: Cannot declare [site.prod.certificate] twice", "once each"),
+        ("x = {y = 1}\n[proxy.portal.rotation.x.z]\n", "Cannot declare [proxy.portal.rotation.x.z] twice", "once each"),
+        ("a = 1\na = 2\n", ": not TOML: Cannot overwrite a value", "once each"),
+        ("a = CORP\\x\n", ": not TOML: Invalid value", "in quotes"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_line(tmp_path: Path, added: str, said: str, hint: str) -> None:
+    file = tmp_path / "rotator.toml"
+    file.write_text(GOOD + added)
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    line = len((GOOD + added).splitlines())
+    assert caught.value.message.startswith(f"{file}:{line}: not TOML: "), caught.value.message
+    assert said in caught.value.message
+    assert hint in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

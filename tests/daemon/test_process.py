@@ -1,6 +1,7 @@
 """The daemon as a real process against a real server: rotates, reloads, stops in the middle, tells systemd."""
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -50,6 +51,20 @@ def test_what_is_due_is_rotated_and_systemd_is_told(portal: Sandbox) -> None:
     [(_, by, status)] = told(portal, "rotate")
     assert (by.endswith(" (daemon)"), status) == (True, 0)
     assert portal.rotator("verify").status == 0
+
+
+LARGEST = 60_000_000
+"""Bytes of memory that an idle daemon may take."""
+
+
+def test_an_idle_daemon_is_small(portal: Sandbox) -> None:
+    with DaemonProcess(portal) as daemon:
+        daemon.hear("READY=1")
+        daemon.hear("STATUS=next: portal ")
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+    resident = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+    assert resident is not None
+    assert int(resident[1]) * 1024 < LARGEST
 
 
 def test_abstract_sockets_and_the_watchdog(portal: Sandbox) -> None:

@@ -1,6 +1,7 @@
 """Weeks of the daemon in seconds: every start is accounted for, whatever the clock does."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulated import Simulation, Start, ends_with, fails, succeeds
-from values import key, ring, spec
+from values import WINDOWS, key, ring, spec
 
 from rotator.daemon.loop import LOOK_EVERY
 from rotator.model import AnyTime, Consumers, Fingerprint, Intent, IntentKind, ProxySpec, Rotation, Window
@@ -18,7 +19,16 @@ from rotator.planning.due import due
 
 MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+TOOK = timedelta(seconds=45)
+"""How long a rotation takes in the simulation."""
 DAILY = frozenset(range(7))
+CRON: dict[str, Callable[[datetime], bool]] = {
+    "0 3 * * MON,WED,FRI": lambda at: (at.minute, at.hour) == (0, 3) and at.weekday() in (0, 2, 4),
+    "15 */6 * * *": lambda at: at.minute == 15 and at.hour % 6 == 0,
+    "30 1 * * SUN": lambda at: (at.minute, at.hour, at.weekday()) == (30, 1, 6),
+    "*/20 22-23 1-15 * *": lambda at: at.minute % 20 == 0 and at.hour >= 22 and at.day <= 15,
+}
+"""Cron expressions, which are in UTC, with what they mean in other words."""
 STOCKHOLM = "Europe/Stockholm"
 
 
@@ -55,15 +65,26 @@ def first_chance(made: ProxySpec, date: datetime) -> datetime:
     return minute
 
 
-def account(run: Simulation, made: ProxySpec, first: datetime, *, slack: timedelta = MINUTE) -> list[Start]:
-    """Every start of one virtual proxy is where it has to be, and none is missing. `first` is its first due date."""
+def next_date(made: ProxySpec, created: datetime) -> datetime:
+    """When a key made at `created` is due: after `every`, or at the next time that is one of `CRON`'s."""
+    if made.rotation.every is not None:
+        return created + made.rotation.every
+    assert made.rotation.cron is not None
+    named = CRON[made.rotation.cron]
+    minute = created.replace(second=0, microsecond=0) + MINUTE
+    while not named(minute):
+        minute += MINUTE
+    return minute
+
+
+def account(run: Simulation, made: ProxySpec, created: datetime, *, slack: timedelta = MINUTE) -> list[Start]:
+    """Every start of one virtual proxy is where it has to be, and none is missing. Its key was made at `created`."""
     starts = [start for start in run.starts if start.name == made.name]
-    date = max(first, run.began)
+    date = max(next_date(made, created), run.began)
     for start in starts:
         expected = first_chance(made, date)
         assert expected <= start.wall <= expected + made.rotation.jitter + slack, (made.name, expected, start)
-        assert made.rotation.every is not None
-        date = start.wall + timedelta(seconds=45) + made.rotation.every
+        date = next_date(made, start.wall + TOOK)
     assert first_chance(made, date) + made.rotation.jitter > run.wall - slack, (made.name, "one is missing", date)
     assert [start for start in starts if start.problem] == []
     return starts
@@ -76,7 +97,15 @@ SPREAD = proxy(
     "spread", "fourth", every=20 * HOUR, windows=(Window(DAILY, time(1), time(6), STOCKHOLM),), jitter=2 * HOUR
 )
 NEIGHBOUR = proxy("neighbour", "prod", every=DAY - 2 * HOUR, windows=(Window(DAILY, time(2), time(5), STOCKHOLM),))
-ALL = (NIGHTLY, OVER_MIDNIGHT, OFTEN, SPREAD, NEIGHBOUR)
+TIMETABLE = proxy(
+    "timetable",
+    "seventh",
+    every=None,
+    cron="0 3 * * MON,WED,FRI",
+    windows=(Window(DAILY, time(2), time(5), STOCKHOLM),),
+)
+QUARTERLY = proxy("quarterly", "eighth", every=None, cron="15 */6 * * *", windows=AnyTime())
+ALL = (NIGHTLY, OVER_MIDNIGHT, OFTEN, SPREAD, NEIGHBOUR, TIMETABLE, QUARTERLY)
 
 
 def test_a_week_has_every_start_once_and_in_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,10 +114,9 @@ def test_a_week_has_every_start_once_and_in_its_window(monkeypatch: pytest.Monke
     run.pass_time(7 * DAY)
     counts = {}
     for made in ALL:
-        assert made.rotation.every is not None
-        starts = account(run, made, MONDAY - DAY + made.rotation.every, slack=2 * MINUTE)
-        counts[made.name] = len(starts)
-    assert counts == {"nightly": 7, "over": 3, "often": 34, "spread": 7, "neighbour": 7}
+        counts[made.name] = len(account(run, made, MONDAY - DAY, slack=2 * MINUTE))
+    expected = {"nightly": 7, "over": 3, "often": 34, "spread": 7, "neighbour": 7, "timetable": 4, "quarterly": 29}
+    assert counts == expected
     assert len(run.looks) < 7 * 24 * 6 + 3 * sum(counts.values())
 
 
@@ -101,13 +129,13 @@ def test_the_weekends_on_which_the_clocks_change_in_stockholm(
     friday: datetime, hours: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside = proxy("inside", "fifth", every=12 * HOUR, windows=(Window(DAILY, time(2), time(3), STOCKHOLM),))
-    specs = (*ALL, inside)
+    sunday = proxy("sunday", "ninth", every=None, cron="30 1 * * SUN", windows=inside.rotation.windows)
+    specs = (*ALL, inside, sunday)
     run = simulation(*specs, began=friday).patch(monkeypatch)
     run.begin()
     run.pass_time(4 * DAY)
-    for made in ALL:
-        assert made.rotation.every is not None
-        account(run, made, friday - DAY + made.rotation.every, slack=2 * MINUTE)
+    for made in (*ALL, sunday):
+        account(run, made, friday - DAY, slack=2 * MINUTE)
     nightly = [start.wall for start in run.starts if start.name == "nightly"]
     assert len(nightly) == 4
     assert hours * HOUR in {later - earlier for earlier, later in itertools.pairwise(nightly)}
@@ -179,22 +207,12 @@ def test_the_watchdog_is_fed_whatever_the_clock_does(jump: timedelta, monkeypatc
 
 
 ROTATIONS = st.builds(
-    Rotation,
-    every=st.timedeltas(HOUR, 3 * DAY),
-    windows=st.one_of(
-        st.just(AnyTime()),
-        st.lists(
-            st.builds(
-                Window,
-                st.frozensets(st.integers(0, 6), min_size=2),
-                st.times().map(lambda t: t.replace(second=0, microsecond=0, tzinfo=None)),
-                st.times().map(lambda t: t.replace(second=0, microsecond=0, tzinfo=None)),
-                st.sampled_from(["UTC", STOCKHOLM, "America/New_York", "Australia/Lord_Howe"]),
-            ).filter(lambda window: window.start != window.end),
-            min_size=1,
-            max_size=2,
-        ).map(tuple),
+    lambda date, **more: Rotation(**date, **more),
+    st.one_of(
+        st.builds(lambda every: {"every": every}, st.timedeltas(HOUR, 3 * DAY)),
+        st.builds(lambda cron: {"cron": cron, "every": None}, st.sampled_from(sorted(CRON))),
     ),
+    windows=st.one_of(st.just(AnyTime()), st.lists(WINDOWS, min_size=1, max_size=2).map(tuple)),
     jitter=st.sampled_from([timedelta(0), 10 * MINUTE, 3 * HOUR]),
 )
 

@@ -4,10 +4,14 @@ from first_configuration import flags, left, target, works
 from sandbox_process import ROTATOR, Sandbox
 from terminal import conversation
 
+from rotator.keystore.sealed_file import SealedFiles
+
 
 def test_a_conversation_in_which_every_answer_is_wrong_first(site: Sandbox) -> None:
     place = target(site).parent
     password = (site.folder / "client.pfx.password").read_text().strip()
+    half = site.folder / "half.pfx"
+    half.write_bytes((site.folder / "client.pfx").read_bytes()[:1000])
     status, said = conversation(
         (*ROTATOR, "--config", str(target(site)), "init", "--account", "root"),
         [
@@ -20,29 +24,31 @@ def test_a_conversation_in_which_every_answer_is_wrong_first(site: Sandbox) -> N
             ("Client certificate:", str(site.folder / "stranger.pem")),
             ("Its private key", ""),
             ("User to be at QRS", ""),
+            ("Client certificate:", str(site.folder / "control.json")),
+            ("Client certificate:", str(half)),
             ("Client certificate:", str(site.folder / "client.pfx")),
             ("Its password:", "hunter2"),
-            ("Its password:", password),
-            ("Where is it to be kept", "here"),
-            ("Where is it to be kept", ""),
-            ("User to be at QRS", r"CORP\alice"),
+            ("Its password:", ""),
             ("Client certificate:", str(site.folder / "client.pfx")),
             ("Its password:", password),
+            ("Where is it to be kept", "here"),
             ("Where is it to be kept", "keyring:pfx"),
+            ("User to be at QRS", r"CORP\alice"),
             ("User to be at QRS", ""),
             ("Prefix of the virtual proxy:", "hub"),
             ("Prefix of the virtual proxy:", "portal"),
             ("What rotator calls it [portal]:", ""),
             ("User of the test logins", "probe"),
+            ("User of the test logins", r"'CORP\probe'"),
             ("User of the test logins", ""),
             ("When may the key be rotated:", "at night"),
+            ("When may the key be rotated:", "SUN 02:00-02:01 UTC"),
             ("When may the key be rotated:", "any"),
             ("Keyring of the private keys:", "vault"),
             ("Keyring of the private keys:", "sealed-file"),
             ("Folder of the keyring", ""),
+            ("Master key", "hunter3"),
             ("Master key", f"file:{site.folder}/root.pem"),
-            ("Keyring of the private keys:", "sealed-file"),
-            ("Folder of the keyring", ""),
             ("Master key", ""),
             ("Go on? [Y/n]:", ""),
         ],
@@ -57,14 +63,54 @@ def test_a_conversation_in_which_every_answer_is_wrong_first(site: Sandbox) -> N
         "must say where the secret is",
         "sees 0 virtual proxies",
         "is reserved by Qlik",
-        "must name directory and user",
+        "is neither in PEM nor a whole file in PKCS#12",
+        "was not opened",
+        r"must name directory and user, as CORP\alice, not",
+        "must stand without quotes",
+        "shorter than twice settle_timeout",
         "must be DAYS HH:MM-HH:MM ZONE",
         "neither 32 bytes",
     ):
         assert cause in said, cause
+    for taught in ("[site.", "single quotes", "in this file"):
+        assert taught not in said, taught
+    assert "keyring:NAME" not in said.rpartition("Folder of the keyring")[2]
     assert password not in said
     assert "hunter2" not in said
     assert not (place / "client.password").exists()
+    works(site)
+
+
+def test_a_keyring_that_is_there_and_its_master_key(site: Sandbox) -> None:
+    """A master key that does not open it leads back to the folder; a damaged one to a copy of it, and not to a new one."""
+    place = target(site).parent
+    master = site.folder.parent / "master.key"
+    keys = site.folder.parent / "keys"
+    SealedFiles(keys, bytes(range(32)))
+    master.write_text("AAAA\n")
+    master.chmod(0o600)
+    answers = {"keyring_path": str(keys), "master_key": f"file:{place}/none.key"}
+    command = (*ROTATOR, "--config", str(target(site)), "init", "--account", "root", *flags(site, **answers))
+    status, said = conversation(
+        command,
+        [
+            ("Name of the site", ""),
+            ("User to be at QRS", ""),
+            ("What rotator calls it", ""),
+            ("User of the test", ""),
+            ("Folder of the keyring", str(keys)),
+            ("Master key", f"file:{master}"),
+            ("Master key", f"file:{site.folder}/master.key"),
+            ("Folder of the keyring", ""),
+            ("Master key", ""),
+            ("Go on?", ""),
+        ],
+    )
+    assert status == 0, said
+    assert "is not there to open it" in said
+    assert f"restore your copy of it: no other key opens the keyring in {keys}" in said
+    assert "the master key does not open the keyring" in said
+    assert "keys master-key" not in said
     works(site)
 
 

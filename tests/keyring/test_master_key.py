@@ -85,7 +85,23 @@ def test_references_that_lead_nowhere(portal: Sandbox) -> None:
         ended = portal.rotator("keys", "rekey", "--new-master-key", given)
         assert (ended.status, said in ended.err) == (status, True), (given, ended.err)
         assert "rotator: hint: " in ended.err
+        assert "keyring:NAME" not in ended.err
+        assert "in this file" not in ended.err
     assert portal.rotator("verify").status == 0
+
+
+def test_a_lost_master_key_is_restored_and_not_made_anew(portal: Sandbox) -> None:
+    master = portal.folder / "master.key"
+    whole = master.read_bytes()
+    for damage in (lambda: master.write_bytes(whole[:20]), master.unlink):
+        damage()
+        ended = portal.rotator("rotate", "--now")
+        assert ended.status == 1
+        assert f"keyring.master_key: file:{master}" in ended.err or "keyring.master_key: the master key in" in ended.err
+        assert f"restore your copy of it: no other key opens the keyring in {portal.folder}/keys" in ended.err
+        assert "keys master-key" not in ended.err
+    (portal.folder / "keys" / "store.json").unlink()
+    assert "restore your copy" not in portal.rotator("rotate", "--now").err
 
 
 def test_secrets_are_stored_and_never_shown(portal: Sandbox) -> None:

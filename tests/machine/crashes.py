@@ -1,5 +1,7 @@
 """A command killed at a point, what its machine does next, and what is broken then."""
 
+from collections.abc import Callable
+
 from waiting import eventually
 
 from machine.commands import Command
@@ -22,10 +24,12 @@ def points(machine: Machine, command: Command) -> list[Stop]:
     return run.points
 
 
-def crashed(machine: Machine, command: Command, stop: Stop, *, late: bool = False) -> list[str] | None:
+def crashed(
+    machine: Machine, command: Command, stop: Stop, *, late: bool = False, look: Callable[[], object] = lambda: None
+) -> list[str] | None:
     """Kill the command at `stop`, go on, and tell what is broken. None where it never came there.
 
-    `late`: the server does what it was asked in the middle of the next run.
+    `late`: the server does what it was asked in the middle of the next run. `look` is called at the kill.
     """
     command.prepare(machine)
     machine.sandbox.forget_requests()
@@ -35,6 +39,8 @@ def crashed(machine: Machine, command: Command, stop: Stop, *, late: bool = Fals
     run = machine.run(*command.arguments, stop=stop)
     if late and run.status == KILLED:
         eventually("the server has begun what was sent", lambda: _came(machine, run))
+    if run.status == KILLED:
+        look()
     machine.no_faults()
     machine.lose_power()
     broken = machine.oracle.broken_now()
@@ -51,12 +57,31 @@ def _came(machine: Machine, run: Run) -> bool:
     return machine.sandbox.holds_back() + len(machine.sandbox.requests("qrs", "PUT", "POST")) >= len(sent)
 
 
-def crashes(machine: Machine, command: Command, cases: list[tuple[Stop, bool]]) -> list[str]:
-    """Crash at each of the cases (where, and whether it lands late); what was broken after which."""
-    told, missed = [], 0
+def crashes(
+    machine: Machine, command: Command, cases: list[tuple[Stop, bool]], look: Callable[[], object] = lambda: None
+) -> tuple[int, list[str]]:
+    """Crash at each of the cases (where, and whether it lands late), and `look` at each kill.
+
+    Returns how many crashes there were, which may be fewer than the cases, and what was broken after which.
+    """
+    told, came = [], 0
     for stop, late in cases:
-        broken = crashed(machine, command, stop, late=late)
-        missed += broken is None
+        broken = crashed(machine, command, stop, late=late, look=look)
+        came += broken is not None
         told += [f"{command}, killed {stop[0]} #{stop[1]}{', lands late' * late}: {what}" for what in broken or ()]
-    assert missed <= MISSED * len(cases), f"{missed} of {len(cases)} points were not reached"
-    return told
+    enough(came, len(cases))
+    return came, told
+
+
+def behind(machine: Machine) -> list[str]:
+    """The linked proxies on which the key that the server shows does not log in yet."""
+    keyring, server = machine.oracle.keyring(), machine.oracle.server()
+    if server is None or server.fingerprint not in keyring.keys:
+        return []
+    key = keyring.keys[server.fingerprint]
+    return [host for host in server.linked if machine.oracle.login(host, key) != "in"]
+
+
+def enough(came: int, cases: int) -> None:
+    """Raise AssertionError where more cases than may never came to what they are cases of."""
+    assert cases - came <= MISSED * cases, f"{cases - came} of {cases} points were not reached"

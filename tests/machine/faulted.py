@@ -1,13 +1,15 @@
 """Each fault of the sandbox at each request of each command: the cases, a run of one, and what is wrong with it."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from waiting import eventually
 
-from machine.commands import COMMANDS, STUCK, Command
+from machine.by_jwt import PREFIX as ACCESS
+from machine.commands import STUCK, Command
+from machine.faulted_commands import INIT, READING, TAKING, filled
 from machine.host import HOUR, Machine, Run
 
 
@@ -49,12 +51,14 @@ class Request:
 
     @property
     def role(self) -> str:
-        """What it is to rotator: look, write, login, logout or count."""
+        """What it is to rotator: look, write, login, logout or count; access is the login that leads to QRS."""
         if self.service == "qps":
             return "count"
-        if self.service == "proxy":
-            return "login" if self.method == "GET" else "logout"
-        return "look" if self.method == "GET" else "write"
+        if "/qrs/" in self.path:
+            return "look" if self.method == "GET" else "write"
+        if self.path == f"/{ACCESS}/qps/csrftoken":
+            return "access"
+        return "login" if self.method == "GET" else "logout"
 
 
 @dataclass(frozen=True)
@@ -75,92 +79,18 @@ class Case:
         return self.fault if self.fault.startswith("status") else self.fault.partition("=")[0]
 
 
-def _released(machine: Machine) -> None:
-    """A virtual proxy in use, whose key a person has in a file."""
-    machine.settled()
-    key = machine.sandbox.folder / "adopted.pem"
-    key.unlink(missing_ok=True)
-    assert machine.run("keys", "export", "portal", "--private", "--output", str(key)).status == 0
-    assert machine.run("release", "portal", "--yes").status == 0
-
-
-def _lost(machine: Machine) -> None:
-    """A virtual proxy in use, whose key nobody has any more."""
-    _released(machine)
-
-
-def _settled(machine: Machine) -> None:
-    machine.settled()
-
-
-def _absent(machine: Machine) -> None:
-    machine.fresh()
-
-
-def _repair(machine: Machine) -> None:
-    """A virtual proxy that somebody changed, unlinked from one proxy."""
-    machine.settled()
-    machine.oracle.disturb()
-
-
-def command(name: str, arguments: str, before: Callable[[Machine], None] = _settled, again: str = "") -> Command:
-    """A command from its line."""
-    return Command(name, tuple(arguments.split()), before, tuple((again or arguments).split()))
-
-
-KILLED: Final = {command.name: command for command in COMMANDS}
-PRUNE: Final = KILLED["keys prune"]
-READING: Final = (
-    command("create-proxy --plan", "create-proxy --plan"),
-    command("create-proxy (as desired)", "create-proxy --yes"),
-    command("rotate --dry-run", "rotate --now --dry-run"),
-    command("verify", "verify"),
-    command("status", "status"),
-    command("doctor", "doctor"),
-    command("recover (settled)", "recover"),
-    command("token --json", r"token portal --user CORP\alice --json"),
-)
-"""These change nothing in a virtual proxy that is well."""
-WRITING: Final = (
-    command("create-proxy", "create-proxy --yes", _absent),
-    command("create-proxy (repair)", "create-proxy --yes", _repair),
-    command("rotate", "rotate --now"),
-    command("rotate --prepare", "rotate --prepare"),
-    command("rollback", "rollback portal"),
-    replace(KILLED["recover (forward)"], name="recover"),
-    PRUNE,
-)
-TAKING: Final = (
-    command("adopt --key", "adopt portal --key adopted.pem", _released),
-    command("adopt --replace-key", "adopt portal --replace-key --yes --fingerprint FINGERPRINT", _lost),
-)
-"""These find a virtual proxy whose key the keyring does not have."""
-FAULTED: Final = (*READING, *WRITING, *TAKING)
-SILENT: Final = (("due",), ("keys", "list"), ("keys", "export", "portal"), ("history",), ("release", "portal", "--yes"))
-"""These ask nothing of the server."""
-
-
-def _filled(machine: Machine, arguments: Sequence[str]) -> list[str]:
-    """The arguments with the server's fingerprint and the path of the key's file in their places."""
-    server = machine.oracle.server()
-    places = {
-        "FINGERPRINT": (server.fingerprint if server else None) or "",
-        "adopted.pem": str(machine.sandbox.folder / "adopted.pem"),
-    }
-    return [places.get(item, item) for item in arguments]
-
-
 def _run(machine: Machine, arguments: Sequence[str]) -> Run:
-    return machine.run(*_filled(machine, arguments))
+    return machine.run(*filled(machine, arguments))
 
 
 def cases(machine: Machine, command: Command) -> list[Case]:
     """Every case of a command: its requests are those in the sandbox's log of a run that nothing disturbs."""
     command.prepare(machine)
-    arguments = _filled(machine, command.arguments)
+    arguments = filled(machine, command.arguments)
     machine.sandbox.forget_requests()
     run = machine.run(*arguments)
-    assert run.status == 0, (command.name, run.told)
+    assert run.status == command.status, (command.name, run.told)
+    machine.no_faults()
     log = machine.sandbox.control("GET", "/requests")
     requests = [
         Request(number, item["service"], item["host"], item["method"], item["path"])
@@ -185,22 +115,25 @@ class Came:
 def struck(machine: Machine, case: Case) -> Came:
     """Run the command under the fault, and look: at what it says, at the invariant, at what comes after."""
     case.command.prepare(machine)
-    arguments = _filled(machine, case.command.arguments)
+    arguments = filled(machine, case.command.arguments)
     machine.sandbox.forget_requests()
+    held = True
     if case.request is None:
         if case.kind == "cold":
             machine.sandbox.fault("refuse=0@proxy")  # the ports open anew, and are cold
         machine.sandbox.fault(case.fault)
         run = machine.run(*arguments)
     elif case.kind == "refuse":
-        run = _refused(machine, case, arguments, case.request)
+        run, held = _refused(machine, case, arguments, case.request)
     else:
         machine.sandbox.fault(f"{case.fault}@*#{case.request.number}")
         run = machine.run(*arguments)
     made = len(machine.sandbox.control("GET", "/requests"))
-    reached = case.request is None or made >= case.request.number
+    reached = held and (case.request is None or made >= case.request.number)
     machine.no_faults()
-    wrong = said_badly(run)
+    wrong = said_badly(run, talks=case.command is INIT)
+    if case.command is INIT and run.status != 0 and (machine.sandbox.folder / "new").exists():
+        wrong.append("it leaves something that it began to write")
     if case.command not in TAKING:
         wrong += machine.oracle.broken_now()
     if case.kind == "stuck":
@@ -211,13 +144,23 @@ def struck(machine: Machine, case: Case) -> Came:
     return Came(run, wrong, reached)
 
 
-def _refused(machine: Machine, case: Case, arguments: Sequence[str], request: Request) -> Run:
-    """While its request is held back the port closes, which cuts it, and opens again a little later."""
+def _refused(machine: Machine, case: Case, arguments: Sequence[str], request: Request) -> tuple[Run, bool]:
+    """While its request is held back the port closes, which cuts it, and opens again a little later.
+
+    Returns the run, and whether the request was seen to be held back.
+    """
     machine.sandbox.fault(f"slow={HOLD}@*#{request.number}")
     ended = machine.begin(*arguments)
-    eventually("it is held back", lambda: machine.sandbox.holds_back() > 0 or not machine.at_work())
+    held = False
+
+    def decided() -> bool:
+        nonlocal held
+        held = machine.sandbox.holds_back() > 0
+        return held or not machine.at_work()
+
+    eventually("it is held back", decided)
     machine.sandbox.fault(f"{case.fault}@{request.host if request.service == 'proxy' else request.service}")
-    return ended()
+    return ended(), held
 
 
 def afterwards(machine: Machine, command: Command) -> list[str]:
@@ -232,11 +175,11 @@ def afterwards(machine: Machine, command: Command) -> list[str]:
             *([f"again, without the fault: {again.told}"] if again.status else []),
             *machine.oracle.broken_settled(),
         ]
-    return machine.rotates_within_two_runs(_filled(machine, command.again))
+    return machine.rotates_within_two_runs(filled(machine, command.again))
 
 
-def said_badly(run: Run) -> list[str]:
-    """What is wrong with what a run says: no cause, no remedy, or too much."""
+def said_badly(run: Run, *, talks: bool = False) -> list[str]:
+    """What is wrong with what a run says: no cause, no remedy, or too much. One that `talks` shows more than messages."""
     wrong = []
     lines = run.err.splitlines()
     if run.status != 0:
@@ -246,7 +189,7 @@ def said_badly(run: Run) -> list[str]:
             wrong.append(f"it fails without a hint: {run.err}")
     elif any(line.startswith("rotator: error: ") for line in lines):
         wrong.append(f"status 0 with an error: {run.err}")
-    wrong += [f"a line of somebody else: {line[:200]}" for line in lines if not line.startswith("rotator: ")]
+    wrong += [f"a line of somebody else: {line[:200]}" for line in lines if not (talks or line.startswith("rotator: "))]
     if len(run.err) > LONGEST:
         wrong.append(f"{len(run.err)} characters of errors: {run.err[:300]}")
     secret = re.search(r"eyJ[\w-]{8}|-----BEGIN|<html|Traceback|X-Qlik-User", run.err)

@@ -54,6 +54,9 @@ class Machine:
     def __init__(self, sandbox: Sandbox, server: "subprocess.Popen[str]", disk: Path, power: Disk | None) -> None:
         self.sandbox = sandbox
         self.disk = disk
+        self.config = sandbox.config
+        self.names: tuple[str, ...] = ()
+        """The virtual proxy meant, where the configuration has others."""
         self.ahead = 0.0
         self.plants: tuple[str, ...] = ()
         self.broken: list[str] = []
@@ -76,7 +79,7 @@ class Machine:
         out, err, record = (folder / f"run.{name}" for name in ("out", "err", "points"))
         record.unlink(missing_ok=True)
         asked: dict[str, object] = {
-            "arguments": ["--config", str(self.sandbox.config), *arguments],
+            "arguments": ["--config", str(self.config), *arguments],
             "stop": stop,
             "ahead": self.ahead,
             "plants": self.plants,
@@ -143,10 +146,16 @@ class Machine:
         if (self.disk / "state" / "journal.sqlite").exists() and not self.oracle.broken_settled():
             return
         self.fresh()
-        for arguments in (("create-proxy", "--yes"), *[("rotate", "--now")] * 3):
-            ended = self.run(*arguments)
+        self.create()
+        for _ in range(3):
+            ended = self.run("rotate", "--now", *self.names)
             assert ended.status == 0, ended.told
         assert self.oracle.broken_settled() == []
+
+    def create(self) -> None:
+        """The virtual proxy with its first key, from nothing."""
+        ended = self.run("create-proxy", "--yes")
+        assert ended.status == 0, ended.told
 
     def rotates_within_two_runs(self, again: Sequence[str] = ()) -> list[str]:
         """What an unattended machine does next, and a person after it; what is broken meanwhile and in the end.
@@ -165,7 +174,7 @@ class Machine:
         broken += self.oracle.broken_now()
         if tries[-1].outcome != "rotated":
             self.later(2 * HOUR)
-            tries.append(self.run("rotate", "--now", "--json"))
+            tries.append(self.run("rotate", "--now", "--json", *self.names))
         self.arrived()
         if tries[-1].status != 0 or tries[-1].outcome != "rotated":
             broken.append(f"no rotation within two runs: {[run.told for run in tries]}")
@@ -176,9 +185,9 @@ class Machine:
     def _unattended(self) -> Run:
         """The timer fires: `due`, and `rotate` where it says so."""
         self.later(2 * HOUR)
-        due = self.run("due")
+        due = self.run("due", *self.names)
         if due.status == 0:
-            ended = self.run("rotate", "--json")
+            ended = self.run("rotate", "--json", *self.names)
             if ended.status not in (0, 1):
                 self.broken.append(f"the unattended run ends with {ended.told}")
             return ended
@@ -188,7 +197,7 @@ class Machine:
 
 
 @contextmanager
-def running(folder: Path, *, power: bool = False) -> Iterator[Machine]:
+def running(folder: Path, *, power: bool = False, kind: type[Machine] = Machine) -> Iterator[Machine]:
     """A machine and a sandbox with two proxies in `folder`; with `power` its disk loses what was not synced."""
     disk = folder / "disk"
     disk.mkdir()
@@ -209,7 +218,7 @@ def running(folder: Path, *, power: bool = False) -> Iterator[Machine]:
             env=environment,
             cwd=folder,
         ) as server:
-            machine = Machine(sandbox, server, disk, cut)
+            machine = kind(sandbox, server, disk, cut)
             machine.sync()
             yield machine
             assert server.stdin is not None

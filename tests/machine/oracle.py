@@ -164,11 +164,10 @@ class Oracle:
         text = entity["jwtPublicKeyCertificate"]
         return Server(entity["id"], certificate_fingerprint(text), text, linked)
 
-    def remove_virtual_proxy(self) -> None:
+    def remove_virtual_proxy(self, prefix: str = PREFIX) -> None:
         """An admin deletes the virtual proxy in the QMC."""
-        found = self.server()
-        if found is not None:
-            self._ask("DELETE", f"/qrs/virtualproxyconfig/{found.id}")
+        for entity in self._ask("GET", "/qrs/virtualproxyconfig/full", f"prefix eq '{prefix}'"):
+            self._ask("DELETE", f"/qrs/virtualproxyconfig/{entity['id']}")
 
     def disturb(self) -> None:
         """An admin changes the virtual proxy in the QMC, and unlinks it from the last proxy."""

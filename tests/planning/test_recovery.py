@@ -122,9 +122,11 @@ def test_nothing_under_way(keys: Ring, shown: str | None, held: str, answer: str
     assert assess(evidence) == (ANSWERS[expected] if isinstance(expected, str) else expected)
 
 
-@pytest.mark.parametrize("keys", [SETTLED, OPEN, UNDOING, ring()])
-def test_a_server_that_gives_no_answer_is_asked_again_later(keys: Ring) -> None:
-    assert assess(Evidence(keys, None, frozenset({CURRENT, PENDING}), asked=False)) == ANSWERS[LATER]
+@pytest.mark.parametrize("memory", list(Memory))
+@pytest.mark.parametrize("held", KEYRING.values(), ids=KEYRING)
+@pytest.mark.parametrize("keys", [SETTLED, OPEN, UNDOING, ring()], ids=["settled", "open", "undoing", "nothing"])
+def test_a_server_that_gives_no_answer_is_asked_again_later(keys: Ring, held: set[Fingerprint], memory: Memory) -> None:
+    assert assess(Evidence(keys, None, frozenset(held), memory, asked=False)) == ANSWERS[LATER]
 
 
 def test_a_first_key_goes_on_from_no_certificate_at_all() -> None:

@@ -225,11 +225,29 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from([*ENTITY, "serverNodeConfiguration", "jwtPublicKeyCertificate"]), inner, max_size=4
+            st.sampled_from([*ENTITY, "serverNodeConfiguration", "jwtPublicKeyCertificate", "privileges"]),
+            inner,
+            max_size=4,
         )
     ),
     max_leaves=12,
 )
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({}, None),
+        ({"privileges": None}, None),
+        ({"privileges": []}, frozenset()),
+        ({"privileges": ["Read", "update"]}, frozenset({"read", "update"})),
+    ],
+)
+def test_privileges_that_are_told_and_that_are_not(tmp_path: Path, said: Json, told: object) -> None:
+    assert isinstance(said, dict)
+    with Scripted(answering(200, json.dumps([{"id": "x", **said}]).encode()), tmp_path) as server:
+        found = qrs(server).privileges()
+    assert (found.virtual_proxies, found.proxies) == ({"x": told}, {"x": told})
 
 
 @given(JSON)
@@ -238,7 +256,7 @@ def test_json_of_any_shape_is_refused_or_read(value: object) -> None:
     from rotator.qlik import wire
 
     answer = Answer("GET", "u", 200, {}, {}, json.dumps(value).encode())
-    for read in (wire.virtual_proxy, wire.proxy_service, wire.node):
+    for read in (wire.virtual_proxy, wire.proxy_service, wire.node, wire.privileges):
         try:
             for entity in wire.many(answer):
                 read(entity, answer)

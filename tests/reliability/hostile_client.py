@@ -6,7 +6,7 @@ It reads the names of operations, runs each against the server whose port it was
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,7 @@ def _operations() -> dict[str, Callable[[Any], Any]]:
             f"{door}: update": lambda c: c.qrs(door).update(VIRTUAL_PROXY),
             f"{door}: proxies": lambda c: c.qrs(door).proxies(),
             f"{door}: nodes": lambda c: c.qrs(door).nodes(),
+            f"{door}: privileges": lambda c: c.qrs(door).privileges(),
             f"{door}: link": lambda c: c.qrs(door).link(c.proxy, "v"),
             f"{door}: look": lambda c: c.look(door),
         }
@@ -44,6 +45,8 @@ def _operations() -> dict[str, Callable[[Any], Any]]:
 
 
 OPERATIONS: Final = _operations()
+SECRETS: Final = {"a token": "eyJ", "the token": TOKEN[60:100], "a private key": "PRIVATE KEY"}
+"""What is looked for in all that comes out."""
 
 
 class Client:
@@ -146,9 +149,35 @@ class Client:
         return ProxySessions(self.qrs("certificate"), door).count(self.proxy)
 
 
+def _peak() -> int:
+    """MB that this process ever took. `getrusage` would count what its parent took before it began."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) // 1024
+
+
+def _described(result: Any) -> dict[str, Any]:
+    """A result to the test: what is wrong with the whole of it, and its beginning for a person."""
+    whole, details = repr(result), list(_details(result))
+    return {
+        "result": re.sub(r"\s+", " ", whole)[:200],
+        "secrets": [name for name, secret in SECRETS.items() if any(secret in text for text in (whole, *details))],
+        "unprintable": any(not detail.isprintable() for detail in details),
+        "longest": max(map(len, details), default=0),
+    }
+
+
+def _details(result: Any) -> Iterator[str]:
+    """The text of every verdict and check in a result, as it is: `repr` would make anything printable."""
+    if isinstance(result, list | tuple | frozenset):
+        for item in result:
+            yield from _details(item)
+    elif hasattr(result, "detail"):
+        yield result.detail
+
+
 def main() -> None:
     """`PORT ROOT FOLDER`; operations on standard input, one JSON line each on standard output."""
-    import resource
     import time
 
     from rotator.errors import RotatorError
@@ -163,13 +192,13 @@ def main() -> None:
         began = time.monotonic()
         told: dict[str, Any] = {}
         try:
-            told["result"] = re.sub(r"\s+", " ", repr(OPERATIONS[line.strip()](client)))[:200]
+            told |= _described(OPERATIONS[line.strip()](client))
         except RotatorError as error:
             told["error"] = [error.reason, error.message, error.hint]
         except BaseException as error:  # noqa: BLE001 - which is what the test is about
             told["bug"] = repr(error)[:2000]
         told["seconds"] = time.monotonic() - began
-        told["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        told["peak"] = _peak()
         print(json.dumps(told), flush=True)  # noqa: T201 - to the test
 
 

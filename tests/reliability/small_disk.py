@@ -19,8 +19,8 @@ FILLER: Final = "filler"
 class SmallDisk:
     """A tmpfs in a mount namespace of its own over a folder; it goes with the process that holds the namespace.
 
-    What was in the folder is copied onto it, and stays beneath it. `inside` is what a command must begin with to see it, `path` is where it is
-    seen from outside.
+    What was in the folder is copied onto it, and what is on it in the end is copied back. `inside` is what a command must
+    begin with to see it, `path` is where it is seen from outside.
     """
 
     def __init__(self, folder: Path, pages: int = 256, inodes: int = 128) -> None:
@@ -45,7 +45,11 @@ class SmallDisk:
         return self
 
     def __exit__(self, *_: object) -> None:
+        left = self._folder.with_name(f"{self._folder.name}.left")
+        shutil.copytree(self.path, left, symlinks=True)
         self._holder.communicate("")
+        shutil.rmtree(self._folder)
+        left.rename(self._folder)
 
     def fill(self, free: int = 0) -> None:
         """Leave room for `free` pages."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Self
 
 import pytest
+from old_keys import let_retired_keys_age
 from sampling import record, sample
 from sandbox_process import ROTATOR, Ended, Sandbox
 from small_disk import SmallDisk, largest, limited, mountable, unwritable
@@ -139,7 +140,8 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(
     record("full disks", f"{place}-{mounted}", cases=len(cases), failed=failed)
 
 
-COMMANDS = (("rotate", "--now"), ("create-proxy", "--yes"), ("rollback", "portal"), ("recover", "portal"))
+PRUNE = ("keys", "prune", "--keep", "0")
+COMMANDS = (("rotate", "--now"), ("create-proxy", "--yes"), ("rollback", "portal"), ("recover", "portal"), PRUNE)
 BEGINNINGS = [
     (place, command, kind)
     for place in (KEYRING, STATE, LOCKS)
@@ -155,6 +157,8 @@ def test_nothing_is_begun_on_a_disk_that_takes_nothing(
     failed = 0
     cases = sample(pytestconfig, "beginnings", BEGINNINGS, 5)
     for place, command, kind in cases:
+        if command == PRUNE:
+            let_retired_keys_age(portal)
         key = current_key(portal)
         portal.forget_requests()
         with Disk(portal, place, real=real) as disk:
@@ -164,8 +168,10 @@ def test_nothing_is_begun_on_a_disk_that_takes_nothing(
                 ended = disk.run_with(("pages" if kind == "no room" else "inodes", 0), *command)
             where = f"{place}, {command}, {kind}: {ended}"
             if ended.status == 0:
-                # Nothing had to be written, or only who holds the lock, which is not worth an outage.
-                assert command[0] in ("create-proxy", "recover") or place == LOCKS, where
+                # Nothing had to be written, or only who holds the lock, which is not worth an outage; or a key that goes
+                # makes the room that it takes to say so.
+                room = command == PRUNE and place == KEYRING and kind != "read-only"
+                assert command[0] in ("create-proxy", "recover") or place == LOCKS or room, where
             elif not real and ended.status == 78:
                 # Without a disk of its own, what may not be written is a matter of permissions, and so of configuration.
                 assert (place, kind) in ((STATE, "read-only"), (LOCKS, "read-only")), where

@@ -73,14 +73,15 @@ def asked(client: "subprocess.Popen[str]", operation: str) -> dict[str, object]:
 
 def check(told: dict[str, object], where: str) -> None:
     texts = [text for text in told.get("error", []) if text]  # type: ignore[attr-defined]
-    for text in [*texts, str(told.get("result", ""))]:
-        assert text.isprintable(), where
-        assert "eyJ" not in text, where
-        assert hostile.TOKEN[60:100] not in text, where
-        assert "PRIVATE KEY" not in text, where
     for text in texts:
+        assert text.isprintable(), where
+        assert not any(secret in text for secret in hostile_client.SECRETS.values()), where
         assert len(text) <= LONGEST, where
         assert "<" not in text, where
+    if "result" in told:
+        assert told["secrets"] == [], where
+        assert not told["unprintable"], where
+        assert int(str(told["longest"])) <= LONGEST, where
     if texts:
         assert told["error"][2], where  # type: ignore[index]  # what to do now
     assert int(str(told["peak"])) < PEAK, where

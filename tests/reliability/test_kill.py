@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from machine.commands import COMMANDS, Command
-from machine.crashes import crashed, crashes, points
+from machine.crashes import behind, crashed, crashes, points
 from machine.host import Machine, Stop, running
 from sampling import record, sample
 
@@ -16,6 +16,9 @@ from sampling import record, sample
 LEAST = 300
 SAMPLE = 8
 """Points of each command in a run that does not soak, and half as many requests that land late."""
+SLOWLY = (0.3, 0.6)
+SAMPLE_SLOWLY = 3
+"""Seconds that a proxy takes to have a change, and points of each command at which the proxies are still behind."""
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,35 @@ def test_killed_anywhere_the_next_run_gets_there(
     name = f"kill {command}"
     chosen = [(stop, False) for stop in sample(request.config, name, every, SAMPLE)]
     chosen += [(stop, True) for stop in sample(request.config, f"{name}, late", writes, SAMPLE // 2)]
-    record("kill", command.name, killed=len(chosen))
-    assert crashes(machine, command, chosen) == []
+    killed, broken = crashes(machine, command, chosen)
+    record("kill", command.name, killed=killed)
+    assert broken == []
+
+
+@pytest.fixture
+def slowly(machine: Machine) -> Iterator[None]:
+    """Each proxy takes a change after a while: for half of it it serves what it had, and then nothing."""
+    machine.sandbox.control("POST", "/delay", SLOWLY)
+    yield
+    machine.sandbox.control("POST", "/delay", (0, 0))
+    machine.arrived()
+
+
+@pytest.mark.usefixtures("slowly")
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each.name in ("rotate", "rollback")], ids=str)
+def test_killed_while_the_proxies_serve_the_old_certificate_the_next_run_gets_there(
+    machine: Machine, command: Command, request: pytest.FixtureRequest
+) -> None:
+    """The server has the new certificate already: the points from its answer to the first test login."""
+    every = points(machine, command)
+    labels = [label for label, _ in every]
+    first = next(index for index, label in enumerate(labels) if label.startswith("after PUT"))
+    last = next(index for index, label in enumerate(labels) if index > first and label.startswith("sent GET /portal"))
+    chosen = sample(request.config, f"kill {command}, slowly", every[first:last], SAMPLE_SLOWLY)
+    seen: list[list[str]] = []
+    _, broken = crashes(machine, command, [(stop, False) for stop in chosen], look=lambda: seen.append(behind(machine)))
+    record("kill", f"{command.name}, slowly", killed_with_proxies_behind=sum(map(bool, seen)))
+    assert broken == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sampling import record, soaking
+from sampling import drawn, record, soaking
 from worlds.admin import settle
 from worlds.effects import ACTS, CRASH_AFTER, CRASH_BEFORE, LATE, LOST, VANISH, Stroke
 from worlds.rotators import VERBS, Ended, Rotator, adopting
@@ -346,9 +346,10 @@ def test_whatever_happens_somebody_can_log_in_and_rotations_go_on(request: pytes
     Machine.counts.clear()
     examples = SOAKED if soaking(request.config) else EXAMPLES
     run_state_machine_as_test(
-        Machine,
+        seed(drawn(request.config, "machine").getrandbits(64))(Machine),
         settings=settings(
             max_examples=examples,
+            database=None,  # an example that failed before would come first, whatever the seed
             stateful_step_count=STEPS,
             deadline=None,
             print_blob=True,

@@ -135,6 +135,23 @@ def test_rules_show_a_service_user_little(sandbox: Sandbox) -> None:
     assert few.qrs("DELETE", f"virtualproxyconfig/{entity['id']}")[0] == 403
 
 
+def test_privileges_are_those_of_the_rules_and_filled_on_demand_alone(sandbox: Sandbox) -> None:
+    client = Client(sandbox)
+    entity = created(client)
+    one, every = f"virtualproxyconfig/{entity['id']}", ["create", "read", "update", "delete"]
+    assert client.qrs("GET", one)[1]["privileges"] is None
+    assert client.qrs("GET", one, query="&privileges=true")[1]["privileges"] == every
+    rule = {"rule": '((user.userDirectory="SVC" and user.userId="rotator"))', "resourceFilter": "VirtualProxyConfig_*"}
+    assert client.qrs("POST", "systemrule", {"name": "r", **rule, "actions": 2})[0] == 201
+    own = {**rule, "resourceFilter": f"VirtualProxyConfig_{entity['id']}"}
+    assert client.qrs("POST", "systemrule", {"name": "w", **own, "actions": 4})[0] == 201
+    few = Client(sandbox, user="UserDirectory=SVC; UserId=rotator")
+    listed = few.qrs("GET", "virtualproxyconfig/full", query="&privileges=true")[1]
+    assert {item["prefix"]: item["privileges"] for item in listed} == {"": ["read"], "jwt": ["read", "update"]}
+    sandbox.control("POST", "/unknowns", "privileges=no")
+    assert few.qrs("GET", one, query="&privileges=true")[1]["privileges"] is None
+
+
 def test_a_late_put_is_applied_after_its_answer_was_lost(sandbox: Sandbox) -> None:
     client = Client(sandbox)
     entity = created(client)

@@ -172,6 +172,7 @@ def _ask_and_write(
     from rotator.config.writing import Draft, written
     from rotator.model import SecretKind
 
+    proxies.check_windows(talk, windows)
     folder = target.parent
     owner = _owner(talk)
     own = owner is None or _is_me(owner)

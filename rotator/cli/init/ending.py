@@ -6,6 +6,7 @@ from pathlib import Path
 from rotator.cli.init import keyring, proxies
 from rotator.cli.init.site import Access
 from rotator.cli.init.writing import NewFile
+from rotator.diagnosis import Health
 from rotator.model import Json, Outcome, Result, SecretKind
 from rotator.report import text
 
@@ -35,8 +36,11 @@ def result(target: Path, files: list[NewFile], access: Access, chosen: proxies.C
         "credentials": [*first],
         "next": [*following],
     }
-    message = f"{target} is written and all of it was tried"
-    return Result(access.site.name, chosen.name, Outcome.CONFIGURED, "Configured", message, extra=extra)
+    tried, hint = " and all of it was tried", None
+    if chosen.rights.health is not Health.OK:
+        tried, hint = f", but {chosen.rights.message}", chosen.rights.hint
+    message = f"{target} is written{tried}"
+    return Result(access.site.name, chosen.name, Outcome.CONFIGURED, "Configured", message, hint=hint, extra=extra)
 
 
 def _credentials(access: Access, ring: keyring.Chosen) -> list[str]:

@@ -9,8 +9,10 @@ from typing import TypeVar
 import typer
 
 from rotator.cli.secret_input import hidden, secret_text
+from rotator.config import values
 from rotator.config.values import BARE, Wrong, shown
 from rotator.errors import RotatorError, UsageError
+from rotator.model import User
 from rotator.report import text
 
 
@@ -64,6 +66,14 @@ class Interview:
             except RotatorError as error:
                 self._complain(error)
 
+    def check(self, flag: str, check: Callable[[str], object]) -> None:
+        """A flag, where it is given, ahead of its question; a wrong one is complained of, and asked for then."""
+        if flag in self.given:
+            try:
+                self._checked(flag, check, self.given[flag])
+            except RotatorError as error:
+                self.failed(error, flag)
+
     def failed(self, error: RotatorError, *flags: str) -> None:
         """An answer, of one of `flags`, turned out to be wrong: they are asked again. Raises `error` where nobody is there."""
         self._complain(error)
@@ -94,6 +104,18 @@ def missing(flags: list[str]) -> UsageError:
 def plain(parse: Callable[[object, Path], T]) -> Callable[[str], T]:
     """A parser of the configuration as a check of an answer; paths are relative to the working folder."""
     return lambda answer: parse(answer, Path.cwd())
+
+
+def user(interview: Interview, flag: str, answer: str) -> User:
+    r"""`DIRECTORY\id` as it is typed, without the quotes that a shell and the configuration need. Raises Wrong."""
+    if answer[:1] in {"'", '"'}:
+        raise Wrong(rf"must stand without quotes, as CORP\alice, not {answer}")
+    try:
+        return values.user(answer, Path())
+    except Wrong:
+        if flag in interview.given:  # on a command line, where a shell takes backslashes
+            raise
+        raise Wrong(rf"must name directory and user, as CORP\alice, not {shown(answer)}") from None
 
 
 def table_name(answer: str) -> str:

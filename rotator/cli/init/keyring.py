@@ -11,12 +11,11 @@ from rotator.cli.init.interview import Interview, plain
 from rotator.cli.init.writing import NOT_ROOTS, Secret, not_roots
 from rotator.config import values
 from rotator.config.location import existing
-from rotator.config.values import Wrong
 from rotator.diagnosis import Health
 from rotator.errors import KeyStoreError, KeyStoreUnavailable, SecretUnavailable
 from rotator.keystore import sealing
 from rotator.keystore.backends import open_store, read_master_key
-from rotator.keystore.sealed_file import SealedFiles
+from rotator.keystore.sealed_file import SealedFiles, is_made
 from rotator.keystore.secret_refs import item
 from rotator.model import KeyringBackend, KeyringSettings, SecretKind, SecretRef
 from rotator.ports import SecretStore
@@ -50,9 +49,7 @@ def ask(interview: Interview, folder: Path, keys: Path, password: SecretRef | No
         )
         try:
             if backend is KeyringBackend.SEALED_FILE:
-                chosen = _sealed_file(interview, folder, keys, own=own)
-                _can_hold(chosen.settings, password)
-                return chosen
+                return _sealed_file(interview, folder, keys, password, own=own)
             settings = KeyringSettings(backend)
             if own:
                 _try(interview, open_store(settings, os.environ), backend)
@@ -60,52 +57,92 @@ def ask(interview: Interview, folder: Path, keys: Path, password: SecretRef | No
                 interview.say("rotator: keyring: another account's cannot be tried from here: rotator doctor does")
             return Chosen(settings)
         except KeyStoreError as error:
-            interview.failed(error, "--keyring", "--keyring-path", "--master-key")
+            interview.failed(error, "--keyring")
 
 
-def _sealed_file(interview: Interview, folder: Path, keys: Path, *, own: bool) -> Chosen:
-    path = interview.ask("--keyring-path", "Folder of the keyring", plain(values.path), default=str(keys))
+def _sealed_file(interview: Interview, folder: Path, keys: Path, password: SecretRef | None, *, own: bool) -> Chosen:
+    """Its folder and master key; what is wrong with one is asked again by itself, and both where they do not fit."""
+    while True:
+        path = interview.ask(
+            "--keyring-path",
+            "Folder of the keyring",
+            lambda answer: _folder(interview, answer, own=own),
+            default=str(keys),
+        )
+        settings = _with_master_key(interview, folder, path, password)
+        try:
+            return _fitting(interview, settings, own=own)
+        except KeyStoreError as error:
+            interview.failed(error, "--keyring-path", "--master-key")
+
+
+def _folder(interview: Interview, answer: str, *, own: bool) -> Path:
+    """A folder that a keyring can be made in, tried, or that holds one. Raises KeyStoreUnavailable."""
+    path = values.path(answer, Path.cwd())
+    fault = not_roots(path) if own else None
+    if fault is not None:
+        raise KeyStoreUnavailable(f"root keeps no keys in {path}, since {fault.message}", hint=NOT_ROOTS)
+    if not (own and is_made(path)):
+        _try_beside(interview, path, own=own)
+    return path
+
+
+def _with_master_key(interview: Interview, folder: Path, path: Path, password: SecretRef | None) -> KeyringSettings:
     reference = interview.ask(
         "--master-key",
         "Master key",
-        _reference,
+        lambda answer: _reference(answer, path, password),
         default=f"file:{folder / 'master.key'}" if interview.asking else None,
         explain="What opens the keyring, 32 bytes: file:PATH (made now, where there is no such file, for its owner alone), or\n"
         f"credential:NAME (a systemd credential, e.g. credential:{USUAL_CREDENTIAL}).",
     )
-    settings = KeyringSettings(KeyringBackend.SEALED_FILE, path, reference)
-    fault = not_roots(path) if own else None
-    if fault is not None:
-        raise KeyStoreUnavailable(f"root keeps no keys in {path}, since {fault.message}", hint=NOT_ROOTS)
-    there = (path / "store.json").exists()
-    if reference.kind is SecretKind.FILE and not Path(reference.name).exists():
+    return KeyringSettings(KeyringBackend.SEALED_FILE, path, reference)
+
+
+def _reference(answer: str, path: Path, password: SecretRef | None) -> SecretRef:
+    """Where the master key is, and one where it must be there already. Raises Wrong, KeyStoreError, SecretUnavailable."""
+    master = values.master_key(answer, Path.cwd())
+    if _to_be_made(master):
+        return master
+    try:
+        read_master_key(master, os.environ, path)
+    except SecretUnavailable as error:
+        if master.kind is not SecretKind.CREDENTIAL:
+            raise
+        # It exists in the service alone, or is yet to be made.
+        if password is not None and password.kind is SecretKind.KEYRING:
+            raise KeyStoreUnavailable(
+                f"{password} cannot be stored in a keyring that is opened by {master}: {error.message}",
+                hint="give the master key as file:PATH, or keep the password in file:PATH or credential:NAME",
+            ) from None
+    return master
+
+
+def _to_be_made(master: SecretRef) -> bool:
+    return master.kind is SecretKind.FILE and not Path(master.name).exists()
+
+
+def _fitting(interview: Interview, settings: KeyringSettings, *, own: bool) -> Chosen:
+    """The master key made where it is not there; where there is a keyring, it opens it. Raises KeyStoreError."""
+    path, master = settings.path, settings.master_key
+    assert path is not None  # noqa: S101 - just asked for
+    assert master is not None  # noqa: S101 - as above
+    there = is_made(path)
+    if _to_be_made(master):
         if there:
             raise KeyStoreUnavailable(
-                f"{path} holds a keyring already, and {reference.name} is not there to open it",
+                f"{path} holds a keyring already, and {master.name} is not there to open it",
                 hint="name the master key that it was made with, or another folder",
             )
-        _try_beside(interview, path, own=own)
         return Chosen(settings, sealing.as_file(sealing.new_master_key()))
-    try:
-        read_master_key(reference, os.environ)
-    except SecretUnavailable as error:
-        if reference.kind is not SecretKind.CREDENTIAL:
-            raise KeyStoreUnavailable(error.message, hint=error.hint) from None
-        # It exists in the service alone, or is yet to be made.
-        _try_beside(interview, path, own=own)
-        return Chosen(settings)
     if there and own:
-        _try(interview, open_store(settings, os.environ), KeyringBackend.SEALED_FILE)
-    else:
-        _try_beside(interview, path, own=own)
+        try:
+            store = open_store(settings, os.environ)
+        except SecretUnavailable:  # a credential of the service
+            _try_beside(interview, path, own=own)
+            return Chosen(settings)
+        _try(interview, store, KeyringBackend.SEALED_FILE)
     return Chosen(settings)
-
-
-def _reference(answer: str) -> SecretRef:
-    found = values.secret(answer, Path.cwd())
-    if found.kind is SecretKind.KEYRING:
-        raise Wrong("opens the keyring, and cannot be in it: file:PATH, credential:NAME or dpapi:PATH")
-    return found
 
 
 def _try_beside(interview: Interview, path: Path, *, own: bool) -> None:
@@ -133,21 +170,6 @@ def _try(interview: Interview, store: SecretStore, backend: KeyringBackend) -> N
     if finding.health is Health.FAILED:
         raise KeyStoreUnavailable(finding.message, hint=finding.hint)
     interview.say(f"rotator: keyring: {finding.message}")
-
-
-def _can_hold(settings: KeyringSettings, password: SecretRef | None) -> None:
-    """See that `keyring:NAME` can be stored by this command. Raises KeyStoreUnavailable."""
-    master = settings.master_key
-    if password is None or password.kind is not SecretKind.KEYRING or master is None:
-        return
-    if master.kind is SecretKind.CREDENTIAL:
-        try:
-            read_master_key(master, os.environ)
-        except SecretUnavailable as error:
-            raise KeyStoreUnavailable(
-                f"{password} cannot be stored in a keyring that is opened by {master}: {error.message}",
-                hint="give the master key as file:PATH, or keep the password in file:PATH or credential:NAME",
-            ) from None
 
 
 def secret(settings: KeyringSettings, reference: SecretRef, text: str) -> Secret:

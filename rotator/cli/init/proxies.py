@@ -5,13 +5,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from rotator import diagnosis
 from rotator.cli.init.interview import Interview, missing, table_name
-from rotator.cli.init.site import Access
+from rotator.cli.init.interview import user as named_user
+from rotator.cli.init.site import Access, tell
 from rotator.config import schedule, values
+from rotator.config.checks import too_short
 from rotator.config.load import probe_of
 from rotator.config.values import Wrong
+from rotator.diagnosis import Finding
 from rotator.errors import RotatorError, ServerError, TlsError, UsageError
-from rotator.model import SYSTEM_CA, ProbeRoute, ProxyService, ProxySpec, Ring, Site, User, VirtualProxy, constant
+from rotator.model import (
+    SYSTEM_CA,
+    ProbeRoute,
+    ProxyService,
+    ProxySpec,
+    Ring,
+    Rotation,
+    Site,
+    User,
+    VirtualProxy,
+    constant,
+)
 from rotator.planning.drift import check_manageable
 from rotator.planning.provisioning import Surroundings, plan
 from rotator.qlik import first_contact, routes
@@ -24,7 +39,10 @@ ANY, NONE = "any", "none"
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The virtual proxy: `existing` where the prefix is taken already, `claims` where those are not the usual ones."""
+    """The virtual proxy: `existing` where the prefix is taken already, `claims` where those are not the usual ones.
+
+    `rights`: whether the user may create it, or change the one that is there.
+    """
 
     name: str
     prefix: str
@@ -32,6 +50,7 @@ class Chosen:
     windows: tuple[str, ...]
     existing: VirtualProxy | None
     claims: tuple[str, str] | None
+    rights: Finding
 
 
 def reached(interview: Interview, access: Access, probes: Mapping[str, str]) -> Site:
@@ -159,6 +178,13 @@ def way_to(site: Site, proxy: ProxyService) -> str:
     return "skipped" if route is None else f"{route.address}:{route.port} as {route.name}"
 
 
+def check_windows(interview: Interview, windows: tuple[str, ...]) -> None:
+    """The flags, before anything is asked of the server; a wrong one is asked for again. Raises UsageError."""
+    if windows:
+        interview.given["--window"] = ", ".join(windows)
+        interview.check("--window", lambda _: _windows(windows))
+
+
 def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]) -> Chosen:
     """The virtual proxy to manage, and when; `windows` are the flags."""
     existing: list[VirtualProxy | None] = []
@@ -175,6 +201,8 @@ def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]
         explain="The path word that customers' tokens log in at: https://PROXY/<prefix>/. A new one, or one that takes JWTs.",
     )
     there = existing[0]
+    rights = diagnosis.rights(prefix, access.repository, prefix)
+    tell(interview, rights)
     if there is not None:
         interview.say(f"rotator: there is such a virtual proxy: {there.description!r}")
     name = interview.ask(
@@ -184,12 +212,10 @@ def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]
     user = interview.ask(
         "--test-user",
         "User of the test logins",
-        lambda answer: _test_user(answer, claims or USUAL_CLAIMS),
+        lambda answer: _test_user(named_user(interview, "--test-user", answer), claims or USUAL_CLAIMS),
         default=_likely_user(claims or USUAL_CLAIMS),
         explain="Logs in after every change, and out again, at no cost of a licence. Nobody else should use it; it need not exist.",
     )
-    if windows:
-        interview.given["--window"] = ", ".join(windows)
     window = interview.ask(
         "--window",
         "When may the key be rotated",
@@ -197,7 +223,7 @@ def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]
         explain="A rotation restarts the proxies, and ends all sessions on them. A window as SUN 02:00-05:00 Europe/Stockholm,\n"
         "any (whenever it is due), or none (never by itself: people rotate).",
     )
-    return Chosen(name, prefix, user, window, there, claims)
+    return Chosen(name, prefix, user, window, there, claims, rights)
 
 
 def _found(access: Access, prefix: str) -> VirtualProxy | None:
@@ -233,8 +259,7 @@ def _likely_user(claims: tuple[str, str]) -> str:
     return f"{directory or 'ROTATOR'}\\{identity or 'probe'}"
 
 
-def _test_user(answer: str, claims: tuple[str, str]) -> User:
-    user = values.user(answer, Path())
+def _test_user(user: User, claims: tuple[str, str]) -> User:
     for fixed, part in zip(map(constant, claims), (user.id, user.directory), strict=True):
         if fixed is not None and fixed.casefold() != part.casefold():
             raise Wrong(f"must be as {_likely_user(claims)}: the virtual proxy makes {values.shown(fixed)} constant")
@@ -244,5 +269,7 @@ def _test_user(answer: str, claims: tuple[str, str]) -> User:
 def _windows(answers: tuple[str, ...]) -> tuple[str, ...]:
     if answers == (NONE,):
         return ()
-    schedule.windows(list(answers), Path())
+    short = too_short(schedule.windows(list(answers), Path()), Rotation().settle_timeout)
+    if short is not None:
+        raise Wrong(short)
     return answers

@@ -1,6 +1,8 @@
 """The questions about a site: its address, its root, the name in its certificate, and the credentials, each tried at once."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +11,9 @@ from urllib.parse import urlsplit
 
 from rotator import diagnosis
 from rotator.cli.init.interview import Interview, plain, table_name
+from rotator.cli.init.interview import user as named_user
 from rotator.config import values
-from rotator.diagnosis import Health
+from rotator.diagnosis import Finding, Health
 from rotator.errors import KeyMaterialError, Refused, RotatorError, SecretUnavailable, UsageError
 from rotator.keystore.secret_refs import read_text
 from rotator.model import Auth, CertificateAccess, Node, ProxyService, SecretKind, SecretRef, Site, User, VirtualProxy
@@ -22,6 +25,8 @@ from rotator.qlik.transport import Transport
 
 QRS_PORT: Final = 4242
 USUAL_USER: Final = r"INTERNAL\sa_api"
+_LEGACY: Final = "a file with the RC2 encryption of an old Windows needs OpenSSL's legacy provider: export it anew with AES256-SHA256"
+_OTHER_PASSWORD: Final = f"type it again, or nothing to name another file; {_LEGACY}"
 _ROOT: Final = "root.pem of the certificates that the QMC exports (Certificates, for this machine, in PEM)"
 
 
@@ -60,9 +65,27 @@ def ask(interview: Interview, folder: Path, *, own: bool) -> Access:
     while True:
         try:
             access, password, stored = _certificate(interview, site, folder, own=own)
-            return _let_in(interview, replace(site, certificate=access), password, stored=stored)
+            return _as_user(interview, replace(site, certificate=access), password, stored=stored)
         except RotatorError as error:
             interview.failed(error, "--cert", "--key", "--pfx", "--password", "--password-from", "--user")
+
+
+def _as_user(interview: Interview, site: Site, password: str | None, *, stored: bool) -> Access:
+    """Ask for the user until one may do what is needed. Raises ServerError where the certificate may be at fault."""
+    access = site.certificate
+    assert access is not None  # noqa: S101 - the caller has just asked for it
+    while True:
+        user = interview.ask(
+            "--user",
+            "User to be at QRS",
+            lambda answer: named_user(interview, "--user", answer),
+            default=USUAL_USER,
+        )
+        try:
+            named = replace(site, certificate=replace(access, user=user))
+            return _let_in(interview, named, password, stored=stored)
+        except Refused as error:
+            interview.failed(error, "--user")
 
 
 def _url(answer: str) -> str:
@@ -118,11 +141,11 @@ def _certificate(
     path = interview.ask(
         flag,
         "Client certificate",
-        _readable,
+        lambda answer: _client(answer, pfx=flag == "--pfx"),
         explain="Exported in the QMC too, with its secrets key: client.pem, or a file in PKCS#12 (client.pfx).",
     )
     user = User("INTERNAL", "sa_api")
-    if flag == "--pfx" or not tls.read(path).lstrip().startswith(b"-----BEGIN"):
+    if not _is_pem(path):
         access = CertificateAccess(user, pfx=path)
     else:
         beside = path.with_name(path.stem + "_key" + path.suffix)
@@ -133,15 +156,42 @@ def _certificate(
         password, reference, stored = _password(interview, access, root, folder, own=own)
     elif "--password" in interview.given:
         raise KeyMaterialError(f"{path} opens without a password", hint="leave --password out")
-    tls.with_client_certificate(root, access, password)
-    user = interview.ask("--user", "User to be at QRS", plain(values.user), default=USUAL_USER)
-    return replace(access, user=user, password=reference), password, stored
+    with _hint("name the key that was exported with the certificate, in PEM"):
+        tls.with_client_certificate(root, access, password)
+    return replace(access, password=reference), password, stored
 
 
 def _readable(answer: str) -> Path:
     path = values.path(answer, Path.cwd())
-    tls.read(path)
+    with _hint("name a file that is there, and that this account may read"):
+        tls.read(path)
     return path
+
+
+def _client(answer: str, *, pfx: bool) -> Path:
+    """A file that a client certificate can be in. Raises KeyMaterialError."""
+    path = _readable(answer)
+    if (pfx or not _is_pem(path)) and not first_contact.is_pkcs12(tls.read(path)):
+        raise KeyMaterialError(
+            f"{path} is {'no whole file in PKCS#12' if pfx else 'neither in PEM nor a whole file in PKCS#12'}",
+            hint="give client.pem or client.pfx of the certificates that the QMC exports",
+        )
+    return path
+
+
+def _is_pem(path: Path) -> bool:
+    return tls.read(path).lstrip().startswith(b"-----BEGIN")
+
+
+@contextmanager
+def _hint(said: str) -> Iterator[None]:
+    """What to do about a client certificate before there is a configuration that names it."""
+    try:
+        yield
+    except KeyMaterialError as error:
+        if "[site.NAME" in str(error.hint):
+            error.hint = said
+        raise
 
 
 def _password(
@@ -151,8 +201,9 @@ def _password(
 
     def opens(password: str) -> str:
         # One that has expired is no fault of the password's, and told when it is used.
-        if tls.expiry(access, password) > datetime.now(UTC):
-            tls.with_client_certificate(root, access, password)
+        with _hint(_OTHER_PASSWORD if interview.asking else f"see --password-from or --password; {_LEGACY}"):
+            if password and tls.expiry(access, password) > datetime.now(UTC):
+                tls.with_client_certificate(root, access, password)
         return password
 
     there = interview.given.get("--password")
@@ -164,6 +215,8 @@ def _password(
             if not interview.asking:
                 raise
     password = interview.ask("--password-from", "Its password", opens, secret=True)
+    if not password:
+        raise KeyMaterialError(f"{access.key or access.pfx} was not opened", hint="name it again, or another file")
     reference = interview.ask(
         "--password",
         "Where is it to be kept",
@@ -189,6 +242,13 @@ def _free(reference: SecretRef, password: str, *, own: bool) -> SecretRef:
     return reference
 
 
+def tell(interview: Interview, finding: Finding, *, failed: bool = False) -> None:
+    """A finding, with its hint where no error follows that has it."""
+    interview.say(f"rotator: {finding.check}: {finding.message}")
+    if finding.hint and not failed:
+        interview.say(f"rotator: hint: {finding.hint}")
+
+
 def _let_in(interview: Interview, site: Site, password: str | None, *, stored: bool) -> Access:
     """QRS asked: the credentials work, and everything is visible. Raises ServerError, Refused."""
     access = site.certificate
@@ -198,11 +258,9 @@ def _let_in(interview: Interview, site: Site, password: str | None, *, stored: b
     version = repository.build_version()
     interview.say("")
     for finding in diagnosis.site(site.name, repository, tls.expiry(access, password), datetime.now(UTC)):
-        interview.say(f"rotator: {finding.check}: {finding.message}")
+        tell(interview, finding, failed=finding.health is Health.FAILED)
         if finding.health is Health.FAILED:
             raise Refused(f"{access.user} at {site.qrs}: {finding.message}", hint=finding.hint)
-        if finding.hint:
-            interview.say(f"rotator: hint: {finding.hint}")
     return Access(
         site,
         repository,

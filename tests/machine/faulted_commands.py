@@ -1,0 +1,104 @@
+"""The commands that are struck by faults, by what they do to a virtual proxy; and what their arguments stand for."""
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from machine.commands import COMMANDS, Command
+from machine.host import Machine
+
+
+def _released(machine: Machine) -> None:
+    """A virtual proxy in use, whose key a person has in a file."""
+    machine.settled()
+    key = machine.sandbox.folder / "adopted.pem"
+    key.unlink(missing_ok=True)
+    assert machine.run("keys", "export", "portal", "--private", "--output", str(key)).status == 0
+    assert machine.run("release", "portal", "--yes").status == 0
+
+
+def _lost(machine: Machine) -> None:
+    """A virtual proxy in use, whose keyring is gone."""
+    machine.settled()
+    shutil.rmtree(machine.disk / "keys")
+
+
+def _settled(machine: Machine) -> None:
+    machine.settled()
+
+
+def _absent(machine: Machine) -> None:
+    machine.fresh()
+
+
+def _repair(machine: Machine) -> None:
+    """A virtual proxy that somebody changed, unlinked from one proxy."""
+    machine.settled()
+    machine.oracle.disturb()
+
+
+def command(name: str, arguments: str, before: Callable[[Machine], None] = _settled, again: str = "") -> Command:
+    """A command from its line."""
+    return Command(name, tuple(arguments.split()), before, tuple((again or arguments).split()))
+
+
+KILLED: Final = {command.name: command for command in COMMANDS}
+PRUNE: Final = KILLED["keys prune"]
+INIT: Final = command(
+    "init",
+    "--config NEW/rotator.toml init --qrs QRS --root-ca SITE/root.pem --cert SITE/client.pem --key SITE/client_key.pem "
+    "--prefix fresh --window any --keyring sealed-file --master-key file:NEW/master.key --state NEW/state",
+)
+READING: Final = (
+    command("create-proxy --plan", "create-proxy --plan"),
+    command("create-proxy (as desired)", "create-proxy --yes"),
+    command("rotate --dry-run", "rotate --now --dry-run"),
+    command("verify", "verify"),
+    command("status", "status"),
+    command("doctor", "doctor"),
+    command("recover (settled)", "recover"),
+    command("token --json", r"token portal --user CORP\alice --json"),
+    INIT,
+)
+"""These change nothing in a virtual proxy that is well."""
+WRITING: Final = (
+    command("create-proxy", "create-proxy --yes", _absent),
+    command("create-proxy (repair)", "create-proxy --yes", _repair),
+    command("rotate", "rotate --now"),
+    command("rotate --prepare", "rotate --prepare"),
+    command("rollback", "rollback portal"),
+    KILLED["undo"],
+    KILLED["recover (forward)"],
+    KILLED["recover (back)"],
+    PRUNE,
+)
+TAKING: Final = (
+    command("adopt --key", "adopt portal --key adopted.pem", _released),
+    command("adopt --replace-key", "adopt portal --replace-key --yes --fingerprint FINGERPRINT", _released),
+    command("recover --replace-lost-key", "recover portal --replace-lost-key --yes --fingerprint FINGERPRINT", _lost),
+)
+"""These find a virtual proxy whose key the keyring does not have."""
+BY_JWT: Final = (
+    command("rotate (jwt)", "rotate portal --now"),
+    command("rollback (jwt)", "rollback portal"),
+)
+"""These go through a virtual proxy, on a machine of their own."""
+FAULTED: Final = (*READING, *WRITING, *TAKING)
+SILENT: Final = (("due",), ("keys", "list"), ("keys", "export", "portal"), ("history",), ("release", "portal", "--yes"))
+"""These ask nothing of the server."""
+
+
+def filled(machine: Machine, arguments: Sequence[str]) -> list[str]:
+    """The arguments with the server's fingerprint, the site's URL and folder, and a new folder in their places."""
+    server = machine.oracle.server()
+    new = machine.sandbox.folder / "new"
+    shutil.rmtree(new, ignore_errors=True)
+    places = {
+        "FINGERPRINT": (server.fingerprint if server else None) or "",
+        "adopted.pem": str(machine.sandbox.folder / "adopted.pem"),
+        "QRS": machine.sandbox.ready["qrs"],
+        "SITE": str(machine.sandbox.folder),
+        "NEW": str(new),
+    }
+    return [re.sub("|".join(places), lambda found: places[found[0]], item) for item in arguments]

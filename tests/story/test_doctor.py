@@ -1,0 +1,115 @@
+"""rotator doctor: what is broken is told, and what does not depend on it is tried all the same."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sandbox_process import Sandbox
+
+
+def rows(portal: Sandbox, *, status: int) -> list[dict[str, Any]]:
+    ended = portal.rotator("doctor", "--json")
+    assert ended.status == status, (ended.out, ended.err)
+    found: list[dict[str, Any]] = ended.json["results"]
+    return found
+
+
+def by_check(found: list[dict[str, Any]], check: str) -> list[dict[str, Any]]:
+    return [row for row in found if row["reason"] == check]
+
+
+def test_each_row_names_its_site_its_virtual_proxy_and_its_host(portal: Sandbox) -> None:
+    found = rows(portal, status=0)
+    places = {(row["reason"], row["site"], row["name"], row.get("host")) for row in found}
+    assert places >= {
+        ("configuration", "", "", None),
+        ("state", "", "", None),
+        ("keyring", "", "", None),
+        ("qrs", "sandbox", "", None),
+        ("rights", "sandbox", "", None),
+        ("clock", "sandbox", "", None),
+        ("virtual-proxy", "sandbox", "portal", None),
+        ("key", "sandbox", "portal", None),
+        ("settings", "sandbox", "portal", None),
+        ("proxy", "sandbox", "portal", "localhost"),
+        ("proxy", "sandbox", "portal", "rim1.localhost"),
+        ("clock", "sandbox", "portal", "rim1.localhost"),
+    }
+    assert "portal rim1.localhost" in portal.rotator("doctor").out
+
+
+def garbage(portal: Sandbox) -> None:
+    (portal.folder / "state" / "journal.sqlite").write_bytes(b"garbage")
+
+
+def torn(portal: Sandbox) -> None:
+    """Its first page is whole, so that it opens."""
+    journal = portal.folder / "state" / "journal.sqlite"
+    page = int.from_bytes(journal.read_bytes()[16:18])
+    data = bytearray(journal.read_bytes())
+    data[page : 3 * page] = bytes(255 - byte for byte in data[page : 3 * page])
+    journal.write_bytes(data)
+
+
+def no_locks(portal: Sandbox) -> None:
+    locks = portal.folder / "state" / "locks"
+    for file in locks.iterdir():
+        file.unlink()
+    locks.rmdir()
+    locks.touch()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said", "hint"),
+    [
+        (garbage, "is damaged: file is not a database", "it is history only: move it away"),
+        (torn, "is damaged: ", "it is history only: move it away"),
+        (no_locks, "is no folder that this account can write to", "path in [state]"),
+    ],
+)
+def test_a_state_directory_that_stops_every_run_is_told(
+    portal: Sandbox, damage: Callable[[Sandbox], None], said: str, hint: str
+) -> None:
+    damage(portal)
+    found = rows(portal, status=1)
+    (state,) = by_check(found, "state")
+    assert (state["health"], said in state["message"], hint in state["hint"]) == ("failed", True, True), state
+    assert {row["health"] for row in found if row is not state} == {"ok"}
+    ended = portal.rotator("doctor")
+    assert "rotator: hint: state: " in ended.err, ended.err
+
+
+def test_nothing_is_made_where_there_is_no_state_yet(sandbox: Sandbox) -> None:
+    (state,) = by_check(rows(sandbox, status=1), "state")
+    assert (state["health"], "nothing is recorded yet" in state["message"]) == ("ok", True), state
+    assert not (sandbox.folder / "state").exists()
+
+
+def test_without_a_keyring_what_needs_none_is_tried(portal: Sandbox) -> None:
+    portal.configure(
+        (f'cert = "{portal.folder}/client.pem"', f'pfx = "{portal.folder}/client.pfx"'),
+        (f'key = "{portal.folder}/client_key.pem"', f'password = "file:{portal.folder}/client.pfx.password"'),
+    )
+    (portal.folder / "master.key").unlink()
+    found = rows(portal, status=1)
+    assert [row["health"] for row in by_check(found, "keyring")] == ["failed"]
+    assert [row["health"] for row in by_check(found, "qrs")] == ["ok"]
+    assert by_check(found, "rights")
+    assert "rotator: hint: keyring: " in portal.rotator("doctor").err
+    portal.configure((f"file:{portal.folder}/client.pfx.password", "keyring:pfx"))
+    found = rows(portal, status=1)
+    (qrs,) = by_check(found, "qrs")
+    assert [row["health"] for row in by_check(found, "access")] == ["failed"]
+    assert (qrs["health"], "nothing was asked without credentials" in qrs["message"]) == ("ok", True), qrs
+    portal.configure((f'root_ca = "{portal.folder}/root.pem"', f'root_ca = "{portal.folder}/stranger.pem"'))
+    (qrs,) = by_check(rows(portal, status=1), "qrs")
+    assert (qrs["health"], "is not trusted by" in qrs["message"]) == ("failed", True), qrs
+
+
+def test_a_password_that_is_not_to_be_had_is_named_by_its_key(portal: Sandbox) -> None:
+    portal.configure(
+        (f'cert = "{portal.folder}/client.pem"', f'pfx = "{portal.folder}/client.pfx"'),
+        (f'key = "{portal.folder}/client_key.pem"', 'password = "file:/nowhere/pw"'),
+    )
+    (access,) = by_check(rows(portal, status=1), "access")
+    assert access["message"].startswith("site.sandbox.certificate.password: file:/nowhere/pw: cannot be read: ")
