@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rotator.accounts import current
 from rotator.errors import LockHeld
-from rotator.state.directory import prepare, refused
+from rotator.state.directory import LOCKS, prepare, refused
 
 
 @contextmanager
