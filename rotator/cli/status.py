@@ -26,16 +26,22 @@ def status(context: typer.Context, names: Names = None, site: SiteName = None, a
     rows = [_row(result) for result in results if result.outcome is not Outcome.FAILED]
     if not as_json:
         for result in results:
-            if result.extra.get("unfinished"):
-                shown = short(str(result.extra["server_fingerprint"] or "none"))
-                typer.echo(
-                    f"{result.name}: a change is under way ({result.extra['unfinished']}; the server shows {shown}): "
-                    f"rotator rotate {result.name} finishes or undoes it"
-                )
             if result.exit_status and result.outcome is not Outcome.FAILED:
                 told(f"rotator: error: {result.message}")
                 told(f"rotator: hint: {result.hint}")
-    session.finish(results, errors, as_json=as_json, show=lambda _: "", above=text.table(HEAD, rows) if rows else "")
+    shown = text.table(HEAD, rows) if rows else ""
+    session.finish(results, errors, as_json=as_json, show=_under_way, above=shown)
+
+
+def _under_way(result: Result) -> str:
+    """The line beneath the table on a change that is not finished."""
+    if not result.extra.get("unfinished"):
+        return ""
+    shown = short(str(result.extra["server_fingerprint"] or "none"))
+    return text.printable(
+        f"{result.name}: a change is under way ({result.extra['unfinished']}; the server shows {shown}): "
+        f"rotator rotate {result.name} finishes or undoes it"
+    )
 
 
 def _row(result: Result) -> list[str]:
