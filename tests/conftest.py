@@ -35,6 +35,7 @@ settings.load_profile("default")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="tests/reliability: every case, not a sample of them")
+    parser.addoption("--times", type=int, default=1, metavar="N", help="tests/reliability: samples N times as large")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

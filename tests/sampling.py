@@ -21,6 +21,11 @@ def soaking(config: pytest.Config) -> bool:
     return bool(config.getoption("soak"))
 
 
+def times(config: pytest.Config) -> int:
+    """How many times larger than usual a sample is to be."""
+    return int(config.getoption("times"))
+
+
 def drawn(config: pytest.Config, name: str) -> random.Random:
     """The randomness of one test: the same again under the same seed, whatever ran before it.
 
@@ -30,7 +35,8 @@ def drawn(config: pytest.Config, name: str) -> random.Random:
 
 
 def sample(config: pytest.Config, name: str, cases: Sequence[T], count: int) -> list[T]:
-    """`count` of the cases in their order, or all of them with `--soak`."""
+    """`count` of the cases in their order, N times as many with `--times N`, or all of them with `--soak`."""
+    count *= times(config)
     if soaking(config) or count >= len(cases):
         return list(cases)
     chosen = sorted(drawn(config, name).sample(range(len(cases)), count))

@@ -13,7 +13,7 @@ from threading import Event
 import hostile
 import hostile_client
 import pytest
-from sampling import drawn, record, soaking
+from sampling import drawn, record, soaking, times
 from scripted import Scripted
 
 
@@ -31,7 +31,7 @@ def test_whatever_a_server_answers_comes_out_as_an_error_or_a_verdict(
     pytestconfig: pytest.Config, tmp_path: Path, block: int
 ) -> None:
     seed = drawn(pytestconfig, "hostile").getrandbits(64)
-    cases = CASES * (5 if soaking(pytestconfig) else 1) // BLOCKS
+    cases = CASES * (5 if soaking(pytestconfig) else times(pytestconfig)) // BLOCKS
     answers = hostile.Answers(f"{seed}:{block}", sorted(hostile_client.OPERATIONS))
     case = answers.case(0)
     errors = verdicts = 0

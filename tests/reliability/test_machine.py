@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sampling import drawn, record, soaking
+from sampling import drawn, record, soaking, times
 from worlds.admin import settle
 from worlds.effects import ACTS, CRASH_AFTER, CRASH_BEFORE, LATE, LOST, VANISH, Stroke
 from worlds.rotators import VERBS, Ended, Rotator, adopting
@@ -344,7 +344,7 @@ class Machine(RuleBasedStateMachine):
 
 def test_whatever_happens_somebody_can_log_in_and_rotations_go_on(request: pytest.FixtureRequest) -> None:
     Machine.counts.clear()
-    examples = SOAKED if soaking(request.config) else EXAMPLES
+    examples = SOAKED if soaking(request.config) else EXAMPLES * times(request.config)
     run_state_machine_as_test(
         seed(drawn(request.config, "machine").getrandbits(64))(Machine),
         settings=settings(
