@@ -42,7 +42,7 @@ def table(**statuses: set[int]) -> dict[str, set[int]]:
 
 # A GET whose connection is cut is sent once more; while a proxy is down for longer, that fails too.
 LOOKING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED})
-# Some look only for the sessions that would be cut, which are then not known.
+# Some look only for the sessions that would be cut, or ask what the user may do: that is then not known, and said.
 LOOKING_OR_COUNTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
 # After a change the server is asked until it gives an answer that makes sense; a refusal is one.
 LOOKING_AFTER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
@@ -75,8 +75,8 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     # That the current key is refused is for a person; of the others it is what is wanted.
     "verify": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": {DONE, FAILED, PERSON}}},
     "status": {"look": LOOKING},
-    "doctor": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": EITHER}},
-    "init": {"look": LOOKING, "login": LOOKING},
+    "doctor": {"look": LOOKING_OR_COUNTING, "login": {**LOGGING_IN, "status=401": EITHER}},
+    "init": {"look": LOOKING_OR_COUNTING, "login": LOOKING},
     "recover (settled)": {"look": LOOKING, "login": LOGGING_IN},
     "token --json": {"look": WHATEVER},
     "create-proxy": {"look": LOOKING_AFTER, "write": {**WRITING, **CREATING, "conflict": EITHER}, "login": TESTING},
