@@ -117,7 +117,7 @@ class Qrs:
 
     def _link_added(self, proxy: ProxyService, proxy_id: str) -> None:
         items = {"items": [{"type": "ProxyService", "objectID": proxy.id}]}
-        selection = quote(str(wire.one(self._door.ask("POST", "/qrs/selection", body=items)).get("id")), safe="")
+        selection = quote(wire.selection(self._door.ask("POST", "/qrs/selection", body=items)), safe="")
         try:
             change = {"added": [proxy_id], "removed": []}
             body = {

@@ -128,6 +128,11 @@ def _name(entity: Mapping[str, Any], name: str, answer: Answer) -> str:
     return value
 
 
+def selection(answer: Answer) -> str:
+    """The id of a selection that was just made. Raises UnexpectedAnswer."""
+    return _name(one(answer), "id", answer)
+
+
 def _port(entity: Mapping[str, Any], name: str, answer: Answer) -> int:
     value = _field(entity, name, int, answer)
     if value not in _PORTS:

@@ -53,9 +53,9 @@ PLANTED: Final = (
     ),
     Planted(
         "a promotion before its test",
-        "rotation.py",
-        "    tested = steps.test(scene, change, virtual_proxy, proxies)\n    if not verification.all_passed(tested):\n",
-        "    tested = steps.test(scene, change, virtual_proxy, proxies)\n    if False:\n",
+        "steps.py",
+        "        if not verification.all_passed(checks):\n            told = ",
+        "        if False:\n            told = ",
         "tests/story/test_disturbed.py::test_a_proxy_that_never_applies_the_change_is_undone",
     ),
     Planted(
@@ -96,8 +96,8 @@ PLANTED: Final = (
     Planted(
         "a process that hardens itself too late",
         "__main__.py",
-        "    undumpable()\n    from rotator.cli.app import run  # noqa: PLC0415 - see above\n",
-        "    from rotator.cli.app import run  # noqa: PLC0415 - see above\n    undumpable()\n",
+        "    undumpable()\n    try:\n        from rotator.cli.app import run  # noqa: PLC0415 - see above\n",
+        "    try:\n        from rotator.cli.app import run  # noqa: PLC0415 - see above\n        undumpable()\n",
         "tests/reliability/test_in_the_middle.py::test_the_process_is_undumpable_before_the_first_key_is_read[module]",
     ),
     Planted(
