@@ -131,11 +131,11 @@ PLANTED: Final = (
         "[a common name alone-jwt]",
     ),
     Planted(
-        "a redirect that is followed",
+        "a redirect that is looked at",
         "qlik/transport.py",
-        "allow_redirects=False",
-        "allow_redirects=True",
-        "tests/reliability/test_untrusted_server.py::test_a_redirect_to_elsewhere_brings_nothing_there[307-certificate]",
+        "        session = _Session()\n",
+        "        session = requests.Session()\n",
+        "tests/qlik/test_adapters.py::test_every_bad_answer_is_one_clear_error",
     ),
     Planted(
         "a token in a message",

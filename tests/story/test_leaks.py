@@ -16,7 +16,10 @@ def test_nothing_leaks_from_any_command(sandbox: Sandbox, monkeypatch: pytest.Mo
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     hook = sandbox.folder / "hook"
-    hook.write_text(f"#!/bin/sh\ncat > {sandbox.folder}/handed-over\nenv > {sandbox.folder}/environment\n")
+    hook.write_text(
+        f"#!/bin/sh\ncat > {sandbox.folder}/handed-over\nenv > {sandbox.folder}/environment\n"
+        f'echo "$0 $*" >> {sandbox.folder}/arguments\n'
+    )
     hook.chmod(0o755)
     password = (sandbox.folder / "client.pfx.password").read_bytes().strip()
     pair = f'cert = "{sandbox.folder}/client.pem"\nkey = "{sandbox.folder}/client_key.pem"\n'
@@ -69,6 +72,7 @@ def test_nothing_leaks_from_any_command(sandbox: Sandbox, monkeypatch: pytest.Mo
     environment = (sandbox.folder / "environment").read_text()
     assert "ROTATOR_DELIVERY_ID=" in environment
     assert "PRIVATE" not in environment
+    assert set((sandbox.folder / "arguments").read_text().splitlines()) == {f"{hook} "}
 
 
 def test_a_hook_that_fails_is_tried_again_with_the_same_id(sandbox: Sandbox) -> None:
