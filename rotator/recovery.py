@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from rotator import intents, looking, rotation
 from rotator.adoption import replace_key
 from rotator.errors import Drift, KeyStoreError, Refused, Undone
-from rotator.model import Auth, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
+from rotator.model import Auth, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.pruning import prunable
@@ -193,19 +193,32 @@ def _rolled_back(scene: Scene, result: Result) -> Result:
     return replace(result, reason="RolledBack", message=result.message + until)
 
 
+def _refused(scene: Scene, observed: looking.Observed, version: KeyVersion) -> bool:
+    """Whether every proxy that can be tested refuses a key; with one that cannot be read nothing is lost."""
+    if not intents.held(scene, version):
+        return True
+    key = scene.world.keystore.key(version)
+    with scene.world.journal.step("test", version.fingerprint):
+        checks = scene.tests.refused("retired", key, observed.virtual_proxy, observed.proxies)
+    return all(check.result in (CheckResult.PASSED, CheckResult.UNVERIFIED) for check in checks)
+
+
 def prune(scene: Scene, keep: int) -> Result:
     """Delete retired keys for good, all but the `keep` newest. The server is asked first; without an answer none goes.
 
-    A key goes before its line in the ring: cut short, the next prune goes on.
+    One that was ever sent goes only where each proxy refuses it: a clock that is wrong here may have made it look old
+    while a proxy still serves it. A key goes before its line in the ring: cut short, the next prune goes on.
     """
     ring = scene.world.keystore.ring()
     observed = looking.look(scene, ring)
-    doomed = prunable(ring, observed.virtual_proxy, keep, scene.world.clock.now())
+    old = prunable(ring, observed.virtual_proxy, keep, scene.world.clock.now())
+    doomed = [version for version in old if not version.sent or _refused(scene, observed, version)]
     for version in doomed:
         scene.world.tell(f"deleting the retired key {short(version.fingerprint)}")
         scene.world.keystore.remove(ring, version)
         ring = scene.world.keystore.save(stages.without(ring, version))
-    message = f"{counted(len(doomed), 'retired key')} deleted, {counted(len(ring.keys), 'key')} kept"
+    spared = f"; {len(old) - len(doomed)} of them may still log in somewhere" if len(old) > len(doomed) else ""
+    message = f"{counted(len(doomed), 'retired key')} deleted, {counted(len(ring.keys), 'key')} kept{spared}"
     return scene.result(
         ring,
         Outcome.PRUNED if doomed else Outcome.UNCHANGED,

@@ -161,7 +161,9 @@ def _described(result: Any) -> dict[str, Any]:
     whole, details = repr(result), list(_details(result))
     return {
         "result": re.sub(r"\s+", " ", whole)[:200],
-        "secrets": [name for name, secret in SECRETS.items() if any(secret in text for text in (whole, *details))],
+        # A value holds what the server said, whatever it looks like; of ours there must be nothing in it.
+        "secrets": [name for name, secret in SECRETS.items() if any(secret in detail for detail in details)]
+        + ["the token in a value"] * (SECRETS["the token"] in whole),
         "unprintable": any(not detail.isprintable() for detail in details),
         "longest": max(map(len, details), default=0),
     }

@@ -3,6 +3,7 @@
 from worlds.by_hand import by_hand, certificate_of
 from worlds.effects import Stroke
 from worlds.rotators import Verb
+from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
 
@@ -43,3 +44,21 @@ def test_pruning_spares_what_could_come_back(story: Story, world: World) -> None
     by_hand(world, certificate_of(world, 1))
     story.run("keys prune")
     world.watch()
+
+
+def test_a_key_that_a_proxy_still_takes_stays_whatever_the_clock_says(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    for _ in range(3):
+        story.run("rotate --now")
+    by_hand(world, certificate_of(world, 2))
+    world.server.node(HOSTS[1]).stuck = True
+    by_hand(world, certificate_of(world, 4))
+    world.one.clock.offset = 9 * 86400
+    ended = story.run("keys prune", verb=pruning(0))
+    assert ended.result is not None
+    assert "1 of them may still log in somewhere" in ended.result.message
+    world.server.node(HOSTS[1]).stuck = False
+    world.server.restart()
+    ended = story.run("keys prune", verb=pruning(0))
+    assert ended.result is not None
+    assert ended.result.message == "1 retired key deleted, 2 keys kept"
