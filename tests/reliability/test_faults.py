@@ -166,5 +166,6 @@ def test_these_ask_nothing_of_the_server(machine: Machine, arguments: tuple[str,
     machine.sandbox.forget_requests()
     ended = machine.run(*arguments)
     assert machine.sandbox.control("GET", "/requests") == []
-    assert ended.status == (1 if arguments == ("due",) else 0), ended.told
+    # Whether something is due depends on what ran before: time has passed since.
+    assert ended.status in ((0, 1) if arguments == ("due",) else (0,)), ended.told
     machine.fresh()
