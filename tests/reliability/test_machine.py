@@ -31,7 +31,7 @@ from worlds.world import World
 
 
 CRASHED: Final = ("rotate --now", "rotate --now", "rollback", "recover", "create-proxy", "keys prune", "rotate")
-EXAMPLES: Final = 400
+EXAMPLES: Final = 200
 SOAKED: Final = 10000
 STEPS: Final = 15
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
