@@ -7,13 +7,16 @@ that no reboot of the box touches.
 """
 
 import ctypes
+import errno
 import os
+import secrets
 import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from waiting import eventually
@@ -24,10 +27,24 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 OPAQUE = "trusted.overlay.opaque"
+GROUPS = Path("/sys/fs/cgroup")
+ENTERING = 'for group in $GROUPS; do echo 0 >"$group/cgroup.procs"; done; exec "$@"'
 
 
 class NoBox(AssertionError):
     """No systemd can be booted here; says why. A test that needs one has failed."""
+
+
+def _removed(group: Path) -> bool:
+    """Remove a control group with all below it; not while a process that was killed is still in one."""
+    try:
+        for folder, _, _ in os.walk(group, topdown=False):
+            Path(folder).rmdir()
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return False
+        raise
+    return True
 
 
 @dataclass
@@ -82,6 +99,7 @@ class Box:
         self._below = below
         self._unshared: subprocess.Popen[bytes] | None = None
         self._first = 0
+        self._groups: tuple[Path, ...] = ()
         self.environment: dict[str, str] = {}
         for name in ("disk", "work", "root"):
             (folder / name).mkdir(parents=True)
@@ -112,9 +130,11 @@ class Box:
         lower = ":".join(map(str, (*self._below, "/")))
         places = (str(self._folder / "root"), str(self._folder / "disk"), str(self._folder / "work"), lower)
         kinds = ("--pid", "--mount", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child")
+        self._own_groups()
         with (self._folder / "console").open("ab") as console:
             self._unshared = subprocess.Popen(
-                ("unshare", *kinds, "bash", str(BOOT), *places),
+                ("sh", "-euc", ENTERING, "sh", "unshare", *kinds, "bash", str(BOOT), *places),
+                env={**os.environ, "GROUPS": " ".join(map(str, self._groups))},
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -124,6 +144,23 @@ class Box:
         except AssertionError as error:
             told = (self._folder / "console").read_text(errors="replace")
             raise NoBox(f"no systemd could be booted here: {error}; its console:\n{told}") from None
+
+    def _own_groups(self) -> None:
+        """A control group of its own for the box in each hierarchy: two that share one remove each other's units."""
+        unified = (GROUPS / "cgroup.controllers").exists()
+        hierarchies = (GROUPS,) if unified else (GROUPS / "systemd", GROUPS / "unified")
+        self._groups = tuple(place / f"box-{secrets.token_hex(8)}" for place in hierarchies if place.is_dir())
+        for group in self._groups:
+            try:
+                group.mkdir()
+            except OSError as error:
+                raise NoBox(f"{group} cannot be made: {error.strerror}; root is needed") from None
+
+    def _ended(self) -> None:
+        """Leave nothing behind of a box whose first process has ended."""
+        self._unshared = None
+        for group in self._groups:
+            eventually(f"{group} is empty", partial(_removed, group), 30)
 
     def _up(self) -> bool:
         assert self._unshared is not None
@@ -206,14 +243,14 @@ class Box:
         self.run("systemctl poweroff", check=False)
         assert self._unshared is not None
         self._unshared.wait(60)
-        self._unshared = None
+        self._ended()
 
     def cut_power(self) -> None:
         """End it at once."""
         if self._unshared is not None:
             self._unshared.send_signal(signal.SIGKILL)
             self._unshared.wait(30)
-            self._unshared = None
+            self._ended()
 
     def reboot(self) -> None:
         """Shut it down and boot it again, with the same disk."""
