@@ -1,4 +1,4 @@
-"""install-task: what it writes is a task by a schema that was written from the published one, and one that can do what it is for."""
+"""install-task: what it writes is a task by the public schema, and one that can do what it is for."""
 
 import io
 import json
