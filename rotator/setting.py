@@ -18,13 +18,21 @@ NO_ANSWER = (ServerUnreachable, ServerFault, UnexpectedAnswer)
 
 
 def put(
-    scene: Scene, ring: Ring, proxy_id: str, *, start: Fingerprint | None, goal: Fingerprint | None, text: str
+    scene: Scene,
+    ring: Ring,
+    proxy_id: str,
+    *,
+    start: Fingerprint | None,
+    goal: Fingerprint | None,
+    text: str,
+    patient: bool = False,
 ) -> VirtualProxy:
     """PUT `text` over the certificate with fingerprint `start`, and see that the server then shows `goal`.
 
     An edit that somebody made in between survives: the entity is read again and ours is made on top of it. After a
     lost answer the server is asked, as the change may have been applied, and may land late: sent again, the later
-    `modifiedDate` makes the late one fail. Raises Drift for any third certificate, one of NO_ANSWER where nobody knows
+    `modifiedDate` makes the late one fail. With `patient` the first question is asked again too: something was sent
+    before, and giving up leaves it so. Raises Drift for any third certificate, one of NO_ANSWER where nobody knows
     whether it was applied; an error says by `unchanged` that it was not, for certain.
     """
     repository = scene.world.repository
@@ -38,7 +46,7 @@ def put(
         for attempt in range(PUT_ATTEMPTS):
             if attempt:
                 scene.world.clock.sleep(min(verification.FIRST_WAIT * 2**attempt, verification.LONGEST_WAIT))
-            virtual_proxy = patiently(scene, ask) if attempt else ask()
+            virtual_proxy = patiently(scene, ask) if attempt or patient else ask()
             if virtual_proxy.fingerprint == goal:
                 # What an earlier run sent, or this one, has landed meanwhile.
                 break

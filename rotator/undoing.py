@@ -43,9 +43,8 @@ def _undone(
     try:
         ring = _way_back(scene, ring)
         if virtual_proxy.fingerprint != before:
-            virtual_proxy = put(
-                scene, ring, virtual_proxy.id, start=change.intent.after, goal=before, text=_text(change)
-            )
+            start, text = change.intent.after, _text(change)
+            virtual_proxy = put(scene, ring, virtual_proxy.id, start=start, goal=before, text=text, patient=True)
         back = _back_in_place(scene, change, virtual_proxy, proxies)
     except NotFound:
         raise UndoFailed(

@@ -22,6 +22,8 @@ from machine.power import Disk
 TESTS: Final = Path(__file__).parent.parent
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
+LONG: Final = 200 * DAY
+"""So far a clock may go ahead: the sandbox's client certificate is good for a year."""
 KILLED: Final = -9
 TRAPS: Final = ("ROTATOR_", "PYTHON_KEYRING", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "SSLKEYLOG", "XDG_")
 Stop = tuple[str, int]
@@ -133,17 +135,19 @@ class Machine:
             assert self._ask({"sync": str(self.disk)})() == 0
 
     def fresh(self) -> None:
-        """No virtual proxy on the server, and rotator installed anew."""
+        """No virtual proxy on the server, and rotator installed anew, today."""
         self.no_faults()
         self.arrived()
         self.oracle.remove_virtual_proxy()
+        self.later(-self.ahead)
         shutil.rmtree(self.disk)
         self.disk.mkdir()
         self.sync()
 
     def settled(self) -> None:
         """A virtual proxy that was created and rotated twice, so that every stage has a key; as it is, if it is well."""
-        if (self.disk / "state" / "journal.sqlite").exists() and not self.oracle.broken_settled():
+        kept = self.ahead < LONG and (self.disk / "state" / "journal.sqlite").exists()
+        if kept and not self.oracle.broken_settled():
             return
         self.fresh()
         self.create()

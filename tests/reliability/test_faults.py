@@ -55,12 +55,10 @@ LOGGING_IN: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAI
 TESTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 # One that is made once before a change, and until it succeeds after it.
 BOTH: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
-# A rotation that fails in any case; what makes the way back fail too is for a person.
-UNDONE: Final = table(CUT={FAILED}, SLOW={FAILED}, refuse=FAILING, SENSELESS=FAILING, NO=FAILING)
-# The way back of an earlier run is made once: what makes it fail is for a person.
-RETURNING: Final = table(
-    CUT={DONE}, SLOW={DONE}, refuse={DONE, *FAILING}, SENSELESS={DONE, *FAILING}, NO={DONE, *FAILING}
-)
+# A rotation that fails in any case; what refuses the way back too is for a person.
+UNDONE: Final = table(CUT={FAILED}, SLOW={FAILED}, refuse={FAILED}, SENSELESS={FAILED}, NO=FAILING)
+# The way back of an earlier run, which a look comes before.
+RETURNING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO={DONE, *FAILING})
 # A session that is not let in any more is opened anew, once; where it was not opened at all, each request has the token.
 WRITING_BY_JWT: Final = {**WRITING, "status=401": {DONE}, "status=403": EITHER}
 OPENING: Final = table(
