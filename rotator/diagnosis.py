@@ -80,10 +80,13 @@ def site(repository: Repository, certificate_ends: datetime | None, now: datetim
     yield reached
     if certificate_ends is not None:
         yield _certificate(certificate_ends, now)
+    offset = repository.clock_offset()
     if reached.health is Health.FAILED:
+        if offset is not None:  # which may be why
+            yield _clock(offset)
         return
     yield tried("rights", lambda: _rights(repository))
-    yield _clock(repository.clock_offset())
+    yield _clock(offset)
 
 
 def _rights(repository: Repository) -> Trial | str:
@@ -146,8 +149,12 @@ def _certificate(ends: datetime, now: datetime) -> Trial:
 def _clock(offset: float | None) -> Trial:
     if offset is None:
         return Trial("clock", Health.WARNING, "the server does not tell its time", None)
-    seconds = round(offset)
-    told = f"the server's clock differs by {seconds:+d} s" if seconds else "the server's clock agrees with this one"
+    # The server tells whole seconds, cut off.
+    told = (
+        f"the server's clock differs by {offset:+.0f} s"
+        if abs(offset) > 1
+        else "the server's clock agrees with this one"
+    )
     if abs(offset) <= LARGEST_CLOCK_DIFFERENCE.total_seconds():
         return Trial("clock", Health.OK, told)
     return Trial(

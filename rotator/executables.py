@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ _INHERITED: Final = (
 )
 _LONG_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 _EXCERPT: Final = 200
+_LOOK: Final = 0.2
+"""Seconds between looks at whether it has ended."""
 
 
 class Failed(Exception):
@@ -34,7 +37,8 @@ def run(command: Sequence[str | Path], told: Mapping[str, str], given: bytes = b
 
     What runs is what `check` has looked at, under the name that it was called by, as some programs go by their name.
     Of rotator's own environment it gets the paths, the language and the time zone. What it prints is not kept, but for
-    the last line of its standard error. It runs in a session of its own, which ends with it when it takes too long.
+    the last line of its standard error. It runs in a session of its own, which ends with it when it takes too long; what
+    it leaves running after its end goes on, without that standard error.
     """
     program = check(Path(command[0]))
     environment = {variable: os.environ[variable] for variable in _INHERITED if variable in os.environ}
@@ -53,7 +57,7 @@ def run(command: Sequence[str | Path], told: Mapping[str, str], given: bytes = b
         raise Failed(f"could not be started: {error.strerror}") from None
     with process:
         try:
-            _, stderr = process.communicate(given, timeout=limit)
+            stderr = _ended(process, given, time.monotonic() + limit)
         except BaseException as error:
             _end(process)
             if isinstance(error, subprocess.TimeoutExpired):
@@ -61,6 +65,24 @@ def run(command: Sequence[str | Path], told: Mapping[str, str], given: bytes = b
             raise
     if process.returncode != 0:
         raise Failed(f"ended with status {process.returncode}{_said(stderr)}")
+
+
+def _ended(process: "subprocess.Popen[bytes]", given: bytes, deadline: float) -> bytes:
+    """Wait until the process has ended, not for what it leaves running: that may hold its standard error open.
+
+    Returns what it wrote there. Raises TimeoutExpired.
+    """
+    unsent: bytes | None = given
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return process.communicate(unsent, timeout=max(min(left, _LOOK), 0))[1]
+        except subprocess.TimeoutExpired as waiting:
+            if process.poll() is not None:
+                return waiting.stderr or b""
+            if left <= 0:
+                raise
+        unsent = None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

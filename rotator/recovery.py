@@ -1,11 +1,12 @@
 """recover, rollback and prune: out of a mess, back to the previous key, and old keys deleted for good."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rotator import intents, looking, rotation
+from rotator import intents, looking, rotation, steps, verification
 from rotator.adoption import replace_key
-from rotator.errors import Drift, KeyStoreError, Refused, Undone
-from rotator.model import Auth, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
+from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, Undone
+from rotator.model import Auth, Check, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.pruning import prunable
@@ -112,9 +113,13 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)
     version = replace(known, stage=Stage.CURRENT, since=now, certificate=kept)
-    ring = looking.remember(
-        scene, keystore.save(stages.with_current(observed.ring, version, now)), observed.virtual_proxy
-    )
+    delivery = steps.hand_over_of(scene, version.fingerprint, now)
+    ring = keystore.save(stages.with_current(observed.ring, version, now, delivery))
+    ring = looking.remember(scene, ring, observed.virtual_proxy)
+    try:
+        ring = steps.deliver(scene, ring)
+    except NotDelivered as error:
+        raise error.with_checks(checks) from None
     message = f"the server shows the {known.stage} key {short(known.fingerprint)}: it logs in, and is current now"
     return scene.result(ring, Outcome.RECOVERED, finding, message, checks, virtual_proxy=observed.virtual_proxy)
 
@@ -193,26 +198,40 @@ def _rolled_back(scene: Scene, result: Result) -> Result:
     return replace(result, reason="RolledBack", message=result.message + until)
 
 
+def _serves(scene: Scene, observed: looking.Observed) -> bool:
+    """Whether the key that the server shows logs in on every proxy that can be tested: then a 401 is about another key."""
+    shown = observed.ring.known(observed.virtual_proxy.fingerprint)
+    if shown is None or not intents.held(scene, shown):
+        return False
+    key = scene.world.keystore.key(shown)
+    return _passed(scene.tests.accepted(verification.CURRENT, key, observed.virtual_proxy, observed.proxies))
+
+
 def _refused(scene: Scene, observed: looking.Observed, version: KeyVersion) -> bool:
     """Whether every proxy that can be tested refuses a key; with one that cannot be read nothing is lost."""
     if not intents.held(scene, version):
         return True
     key = scene.world.keystore.key(version)
     with scene.world.journal.step("test", version.fingerprint):
-        checks = scene.tests.refused("retired", key, observed.virtual_proxy, observed.proxies)
-    return all(check.result in (CheckResult.PASSED, CheckResult.UNVERIFIED) for check in checks)
+        return _passed(scene.tests.refused("retired", key, observed.virtual_proxy, observed.proxies))
+
+
+def _passed(checks: Sequence[Check]) -> bool:
+    """Whether no check came out otherwise: a proxy that does not answer tells nothing, one that is skipped is not asked."""
+    return all(check.skipped or check.result is CheckResult.PASSED for check in checks)
 
 
 def prune(scene: Scene, keep: int) -> Result:
     """Delete retired keys for good, all but the `keep` newest. The server is asked first; without an answer none goes.
 
-    One that was ever sent goes only where each proxy refuses it: a clock that is wrong here may have made it look old
-    while a proxy still serves it. A key goes before its line in the ring: cut short, the next prune goes on.
+    One that was ever sent goes only where each proxy refuses it, and lets in the key that the server shows: a clock that
+    is wrong here may have made it look old while a proxy still serves it. A key goes before its line in the ring: cut short, the next prune goes on.
     """
     ring = scene.world.keystore.ring()
     observed = looking.look(scene, ring)
     old = prunable(ring, observed.virtual_proxy, keep, scene.world.clock.now())
-    doomed = [version for version in old if not version.sent or _refused(scene, observed, version)]
+    served = any(version.sent for version in old) and _serves(scene, observed)
+    doomed = [version for version in old if not version.sent or (served and _refused(scene, observed, version))]
     for version in doomed:
         scene.world.tell(f"deleting the retired key {short(version.fingerprint)}")
         scene.world.keystore.remove(ring, version)

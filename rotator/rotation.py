@@ -31,7 +31,7 @@ from rotator.model import (
     short,
 )
 from rotator.planning import stages, windows
-from rotator.planning.due import Due, DueReason, due, next_retry
+from rotator.planning.due import Due, DueReason, due, next_retry, tried_again
 from rotator.planning.recovery import Step
 from rotator.planning.rotation import as_served, reusable_pending
 from rotator.scene import Scene
@@ -65,29 +65,30 @@ def rotate(scene: Scene, options: Options) -> Result:
 
 
 def _put_off(scene: Scene, error: RotatorError) -> None:
-    """Note in the keyring when the next unattended run may begin, and say so."""
-    if scene.spec.consumers is Consumers.MANUAL:
+    """Note in the keyring before when no unattended run may begin, and say when one will."""
+    spec, now = scene.spec, scene.world.clock.now()
+    if spec.consumers is Consumers.MANUAL:
         return
     try:
         ring = scene.world.keystore.ring()
         if ring.at(Stage.CURRENT) is None:
             return
-        retry = next_retry(ring, scene.world.clock.now())
+        retry = next_retry(ring, now)
         scene.world.keystore.save(stages.put_off(ring, retry))
     except KeyStoreError as failure:
         scene.world.tell(f"when to try again could not be noted: {failure.message}")
         return
-    at_once = ring.intent is not None or ring.delivery is not None
-    when = "by the next unattended run" if at_once else f"unattended not before {retry.at:%Y-%m-%d %H:%M} UTC"
-    error.hint = f"{error.hint}; it is tried again {when}" if error.hint else f"it is tried again {when}"
+    again = tried_again(spec, ring, retry, now)
+    error.hint = f"{error.hint}; {again}" if error.hint else again
 
 
 def _rotated(scene: Scene, options: Options) -> Result:
     ring = scene.world.keystore.ring()
-    if ring.delivery is not None and not options.dry_run:
+    # An unfinished change comes first: it may keep users out, and where it ends well another key is handed over.
+    if ring.intent is None and ring.delivery is not None and not options.dry_run:
         scene.world.tell("delivering a key that an earlier run could not hand over")
         ring = steps.deliver(scene, ring)
-        if not options.now and ring.intent is None:
+        if not options.now:
             return scene.result(ring, Outcome.DELIVERED, DueReason.UNDELIVERED, "the key was handed over")
     if ring.intent is None:
         _check_time(scene, options)
@@ -96,7 +97,8 @@ def _rotated(scene: Scene, options: Options) -> Result:
     observed, verdict = seen.observed, seen.verdict
     if seen.step is not Step.CREATE and not options.dry_run:
         scene.world.tell("finishing the rotation that an earlier run began")
-        return conclude(scene, observed, seen.step, Outcome.ROTATED, resumed=True)
+        back = ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK
+        return conclude(scene, observed, seen.step, Outcome.ROLLED_BACK if back else Outcome.ROTATED, resumed=True)
     if not options.now and not verdict.due:
         shown = observed.virtual_proxy
         return scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message, virtual_proxy=shown)

@@ -6,7 +6,7 @@ effect on the server, and the server is asked before it is changed and again aft
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotator import verification
 from rotator.errors import (
@@ -23,6 +23,7 @@ from rotator.model import (
     Check,
     Consumers,
     Delivery,
+    Fingerprint,
     IntentKind,
     KeyVersion,
     ProxyService,
@@ -153,9 +154,7 @@ def _finished(
 ) -> tuple[Ring, tuple[Check, ...]]:
     now = scene.world.clock.now()
     intent = opened(ring)
-    due = scene.spec.consumers is Consumers.HOOK
-    delivery = Delivery(id=uuid.uuid4().hex, fingerprint=intent.after, since=now) if due else None
-    promoted = stages.promoted(ring, now, delivery)
+    promoted = stages.promoted(ring, now, hand_over_of(scene, intent.after, now))
     if intent.kind is IntentKind.ROLLBACK:
         promoted = stages.put_off(promoted, after_rollback(scene.spec, now))
     ring = _promoted(scene, promoted)
@@ -188,6 +187,13 @@ def _promoted(scene: Scene, promoted: Ring) -> Ring:
     if stored.generation > promoted.generation:
         return stored
     raise NotPromoted(cause)
+
+
+def hand_over_of(scene: Scene, fingerprint: Fingerprint, now: datetime) -> Delivery | None:
+    """The hand-over that is due once a key has become current; None where consumers do not get it by a hook."""
+    if scene.spec.consumers is not Consumers.HOOK:
+        return None
+    return Delivery(id=uuid.uuid4().hex, fingerprint=fingerprint, since=now)
 
 
 def deliver(scene: Scene, ring: Ring) -> Ring:

@@ -17,7 +17,7 @@ from rotator.cli import telling
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
-from rotator.errors import JournalError, JournalUnwritable, Refused, RotatorError, SecretUnavailable, UsageError
+from rotator.errors import JournalError, Refused, RotatorError, SecretUnavailable, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
@@ -162,12 +162,16 @@ class SiteAccess:
             )
         key = keystore.key(version)
 
+        route = routes.to_access(site, access.url)
+        transport = Transport(route, tls.trusting(route.ca))
+
         def token() -> str:
-            claims = {**user_claims(spec, access.user), **timed_claims(datetime.now(UTC), ACCESS_TOKEN_TTL)}
+            now = datetime.now(UTC) + timedelta(seconds=transport.clock_offset or 0.0)
+            timed = timed_claims(now, ACCESS_TOKEN_TTL, audience=spec.audience)
+            claims = {**spec.test_claims, **user_claims(spec, access.user), **timed}
             return key.token(claims, spec.rotation.algorithm)
 
-        route = routes.to_access(site, access.url)
-        return JwtDoor(Transport(route, tls.trusting(route.ca)), access.url, token)
+        return JwtDoor(transport, access.url, token)
 
 
 class Wiring:
@@ -272,7 +276,7 @@ class Wiring:
                     )
                     run = journal.run(spec.site, spec.name, session.command, started_by(os.environ))
                     ending = opened.enter_context(run)
-                except JournalUnwritable as error:
+                except JournalError as error:
                     if self.keyring.keystore(spec).ring().intent is None:
                         raise
                     # Users may be locked out by what a crash left: that comes first.

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from rotator.config.reading import Reading
+from rotator.config.schedule import longest_gap
 from rotator.config.values import as_duration
 from rotator.model import (
     CERTIFICATE_MARGIN,
@@ -16,6 +17,11 @@ from rotator.model import (
     Windows,
     constant,
 )
+
+
+DAY: Final = timedelta(days=1)
+EVERY: Final = 30 * DAY
+"""How often a key is rotated where neither every nor cron is given."""
 
 
 def keyring(reading: Reading, found: Mapping[str, Any]) -> None:
@@ -109,11 +115,12 @@ def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) 
     every, cron, days, settle = (found.get(key) for key in ("every", "cron", "certificate_days", "settle_timeout"))
     if every and cron:
         reading.wrong(path, "has both every and cron: give one of them")
-    if every and days and timedelta(days=days) < every + CERTIFICATE_MARGIN:
+    period = longest_gap(cron) if cron else every or EVERY
+    if days and timedelta(days=days) < period + CERTIFICATE_MARGIN:
+        schedule = f'cron = "{cron}"' if cron else f'every = "{as_duration(period)}"'
         reading.wrong(
             (*path, "certificate_days"),
-            f'= {days} is too short: with every = "{as_duration(every)}" it must be at least '
-            f"{(every + CERTIFICATE_MARGIN).days}",
+            f"= {days} is too short: with {schedule} it must be at least {-(-(period + CERTIFICATE_MARGIN) // DAY)}",
         )
     jitter = found.get("jitter")
     if every and jitter and jitter > every:

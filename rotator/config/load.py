@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -193,7 +192,7 @@ def _rotation(reading: Reading, given: Mapping[str, Any], path: tuple[str, ...])
     if len(reading.problems) > before:
         return None
     if found["every"] is None and found["cron"] is None:
-        found["every"] = timedelta(days=30)
+        found["every"] = checks.EVERY
     found["windows"] = found.pop("window")
     known = {item.name for item in fields(Rotation)}
     return Rotation(**{name: value for name, value in found.items() if name in known})

@@ -1,7 +1,8 @@
 """Parsers of when a rotation runs: cron expressions and maintenance windows."""
 
 import re
-from datetime import time
+from datetime import UTC, datetime, time, timedelta
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -10,14 +11,13 @@ from rotator.model import AnyTime, Window, Windows
 
 
 _DAYS: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+_DATES: Final = 60
 _WINDOW: Final = re.compile(r"(\S+)\s+(\d\d):(\d\d)-(\d\d):(\d\d)\s+(\S+)")
 
 
 def cron(value: object, base: Path) -> str:
     """A cron expression of five fields, in UTC."""
     given = text(value, base)
-    from datetime import UTC, datetime  # noqa: PLC0415 - with cronsim, for those who use cron
-
     from cronsim import CronSim, CronSimError  # noqa: PLC0415 - 10 ms, for those who use it
 
     try:
@@ -25,6 +25,14 @@ def cron(value: object, base: Path) -> str:
     except CronSimError:
         raise Wrong(f'must be five cron fields, as "0 3 * * SUN" (UTC), not {shown(value)}') from None
     return given
+
+
+def longest_gap(expression: str) -> timedelta:
+    """The longest time between two dates that a cron expression names, of the next ones; nothing where there is one."""
+    from cronsim import CronSim  # noqa: PLC0415 - for those who use it
+
+    dates = [*islice(CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)), _DATES)]
+    return max((later - earlier for earlier, later in pairwise(dates)), default=timedelta(0))
 
 
 def windows(value: object, base: Path) -> Windows:

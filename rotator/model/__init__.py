@@ -42,6 +42,7 @@ from rotator.model.keys import (
 from rotator.model.notices import Certificate, Figures, Notice, NoticeEvent, Standing, Tally, Trouble, Warned
 from rotator.model.observed import (
     JWT_METHOD,
+    UNTOLD_CLOCK,
     Check,
     CheckResult,
     LoginOutcome,
@@ -60,6 +61,7 @@ __all__ = [
     "CERTIFICATE_MARGIN",
     "JWT_METHOD",
     "SYSTEM_CA",
+    "UNTOLD_CLOCK",
     "WINDOW_MARGIN",
     "Algorithm",
     "AnyTime",

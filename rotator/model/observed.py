@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from rotator.model.words import Fingerprint, Json
 
@@ -74,6 +75,10 @@ class Verdict(StrEnum):
     REFUSED = "refused"
     INCONCLUSIVE = "inconclusive"
     UNREACHABLE = "unreachable"
+
+
+UNTOLD_CLOCK: Final = 30.0
+"""Seconds by which a proxy's clock may differ from what was known of it without a token's being refused for that."""
 
 
 @dataclass(frozen=True, slots=True)

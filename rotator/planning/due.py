@@ -1,6 +1,6 @@
 """Whether something is due, from the ring, the configuration and the clock. Reasons are named constants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -86,6 +86,17 @@ def next_retry(ring: Ring, now: datetime) -> Retry:
     """When a rotation that has just failed is tried again: a delay that doubles with each failure, and is capped."""
     attempts = (ring.retry.attempts if ring.retry else 0) + 1
     return Retry(attempts, now + min(FIRST_RETRY * 2 ** min(attempts - 1, 16), LONGEST_RETRY))
+
+
+def tried_again(spec: ProxySpec, ring: Ring, retry: Retry, now: datetime) -> str:
+    """When an unattended run takes up what has just failed: at once, not before `retry`, when it is due, or never."""
+    verdict = due(spec, replace(ring, retry=None), now)
+    if verdict.reason in (DueReason.UNFINISHED, DueReason.UNDELIVERED):
+        return "it is tried again by the next unattended run"
+    if verdict.reason is DueReason.NO_WINDOW:
+        return "no unattended run tries it again, since no window is configured"
+    first = max(verdict.at, retry.at) if verdict.reason is DueReason.NOT_YET and verdict.at else retry.at
+    return f"it is tried again unattended not before {first:%Y-%m-%d %H:%M} UTC"
 
 
 def after_rollback(spec: ProxySpec, now: datetime) -> Retry:

@@ -16,11 +16,14 @@ def with_pending(ring: Ring, version: KeyVersion, now: datetime) -> Ring:
     return replace(ring, keys=(*_moved(ring, {Stage.PENDING: Stage.RETIRED}, now), version))
 
 
-def with_current(ring: Ring, version: KeyVersion, now: datetime) -> Ring:
-    """A key that the server already serves is taken in; what was current becomes previous, an intent is overtaken."""
+def with_current(ring: Ring, version: KeyVersion, now: datetime, delivery: Delivery | None = None) -> Ring:
+    """A key that the server already serves is taken in; what was current becomes previous, an intent is overtaken.
+
+    So is the hand-over of another key, which nobody could log in with.
+    """
     moves = {Stage.CURRENT: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED, Stage.PENDING: Stage.RETIRED}
     others = replace(ring, keys=tuple(key for key in ring.keys if key.fingerprint != version.fingerprint))
-    return replace(ring, keys=(*_moved(others, moves, now), version), intent=None)
+    return replace(ring, keys=(*_moved(others, moves, now), version), intent=None, delivery=delivery)
 
 
 def opened(ring: Ring, intent: Intent, over: str | None) -> Ring:

@@ -17,9 +17,9 @@ OPENINGS: Final = 16
 """How many openings are looked at for one that is long enough: two weeks of daily windows."""
 AROUND: Final = timedelta(minutes=10)
 """What a rotation may take beside waiting for proxies: slow answers, a cold start, the hook, the notices."""
-WAITS: Final = 5
+WAITS: Final = 6
 """How often a rotation may wait for `settle_timeout`: after the PUT for its answer, for the list of proxies and for the
-test, and for the undo's answer and test."""
+test, and for the undo's questions before and after, and its test."""
 
 _AT_ONCE: Final = (DueReason.UNFINISHED, DueReason.UNDELIVERED)
 _NEVER: Final = (DueReason.MANUAL, DueReason.NO_KEY, DueReason.NO_WINDOW)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from rotator.errors import AuthenticationFailed, NotFound, PermissionDenied, ServerError
-from rotator.model import User
+from rotator.model import UNTOLD_CLOCK, User
 from rotator.qlik.failures import check
 from rotator.qlik.transport import LARGEST_LIST, Answer, Transport
 
@@ -92,11 +92,16 @@ class JwtDoor:
             self._cookies = {}
 
     def _open(self) -> None:
-        """Open a session by the token. Releases without csrftoken answer 404, and take it with the first request."""
+        """Open a session by the token. Releases without csrftoken answer 404, and take it with the first request.
+
+        A token's times are those of the proxy's clock, which its first answer tells: one that was refused before that
+        was known is made anew.
+        """
         self._cookies, self._csrf = {}, None
-        answer = self.transport.exchange(
-            "GET", f"{self._prefix}/qps/csrftoken", headers={"Authorization": f"Bearer {self._token()}"}
-        )
+        known = self.transport.clock_offset or 0.0
+        answer = self._shown()
+        if answer.status == _UNAUTHORIZED and abs((self.transport.clock_offset or 0.0) - known) > UNTOLD_CLOCK:
+            answer = self._shown()
         self._opened = True
         self._cookies |= answer.cookies
         self._csrf = answer.headers.get(CSRF_HEADER)
@@ -104,6 +109,11 @@ class JwtDoor:
             check(answer, direct=False)
         except NotFound:
             return
+
+    def _shown(self) -> Answer:
+        return self.transport.exchange(
+            "GET", f"{self._prefix}/qps/csrftoken", headers={"Authorization": f"Bearer {self._token()}"}
+        )
 
     def _sent(self, method: str, path: str, params: Mapping[str, str] | None, body: Any) -> Answer:  # noqa: ANN401
         answer = _exchange(self.transport, method, self._prefix + path, params, body, self._headers())

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import signal
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,18 @@ def test_a_program_is_called_by_its_name(tmp_path: Path) -> None:
     """Some are several: what they do goes by the name of the link."""
     (tmp_path / "sendmail").symlink_to("/bin/sh")
     executables.run([tmp_path / "sendmail", "-c", 'test "${0##*/}" = sendmail'], {})
+
+
+def test_what_a_program_leaves_running_is_not_waited_for_and_goes_on(tmp_path: Path) -> None:
+    """As a hook that starts the service which the key is for."""
+    tmp_path.chmod(0o755)
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nsleep 600 & echo $! >{tmp_path}/left\necho said >&2\nexit $1\n")
+    program.chmod(0o755)
+    for status in ("0", "3"):
+        if status == "0":
+            executables.run([program, status], {})
+        else:
+            with pytest.raises(executables.Failed, match="ended with status 3: said"):
+                executables.run([program, status], {})
+        os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)

@@ -157,7 +157,7 @@ def test_pauses_grow_and_are_capped() -> None:
 
 
 def test_a_rotation_may_wait_for_its_proxies_there_and_back() -> None:
-    assert time_limit(ANY) == 5 * timedelta(seconds=120) + timedelta(minutes=10)
+    assert time_limit(ANY) == 6 * timedelta(seconds=120) + timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("found", [aged(29.5), aged(31), replace(aged(3), intent=INTENT), ring()])

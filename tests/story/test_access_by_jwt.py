@@ -121,3 +121,27 @@ def test_a_session_that_cannot_be_logged_out_is_no_failure(access: tuple[Sandbox
     ended = sandbox.rotator("status", "portal", config=through)
     assert (ended.status, ended.err) == (0, "")
     assert [entry["path"] for entry in sandbox.requests("proxy", "DELETE")] == ["/rotator/qps/user"]
+
+
+@pytest.mark.parametrize(
+    ("demand", "seconds"),
+    [
+        ('audience = "qlik"', 0),
+        ('attributes = [{ claim = "team", sense = "group", mandatory = true }]\ntest_claims = { team = "ops" }', 0),
+        ("", 400),
+        ("", -400),
+    ],
+    ids=["audience", "mandatory attribute", "a clock ahead", "a clock behind"],
+)
+def test_tokens_for_the_way_have_what_its_virtual_proxy_demands(
+    access: tuple[Sandbox, Path], demand: str, seconds: float
+) -> None:
+    sandbox, through = access
+    grant(sandbox)
+    for config in (sandbox.config, through):
+        config.write_text(config.read_text().replace('prefix = "rotator"', f'prefix = "rotator"\n{demand}'))
+    assert sandbox.rotator("create-proxy", "access", "--yes").status == 0
+    sandbox.control("POST", "/clock", seconds)
+    for command in (("verify", "portal"), ("rotate", "portal", "--now"), ("doctor", "portal")):
+        ended = sandbox.rotator(*command, config=through)
+        assert ended.status == 0, (command, ended.out, ended.err)

@@ -68,7 +68,9 @@ def test_another_site_with_the_same_prefix_is_not_taken_for_one_that_was_lost(po
     assert (due.status, due.err) == (1, "")
 
 
-def test_a_change_that_was_cut_short_is_told_by_whoever_looks(portal: Sandbox) -> None:
+@pytest.fixture
+def cut_short(portal: Sandbox) -> Sandbox:
+    """A rotation killed after its PUT."""
     portal.forget_requests()
     portal.fault("slow=60@proxy#10")
     command = (*ROTATOR, "--config", str(portal.config), "rotate", "--now")
@@ -78,6 +80,21 @@ def test_a_change_that_was_cut_short_is_told_by_whoever_looks(portal: Sandbox) -
     process.send_signal(signal.SIGKILL)
     process.wait()
     portal.control("DELETE", "/faults")
+    return portal
+
+
+def test_a_damaged_journal_does_not_keep_a_change_from_its_end(cut_short: Sandbox) -> None:
+    """Users may be locked out by what a crash left; the journal is history only. Nothing new begins without it."""
+    (cut_short.folder / "state" / "journal.sqlite").write_bytes(b"damaged" * 1000)
+    ended = cut_short.rotator("rotate")
+    assert ended.status == 0, ended.err
+    assert "history will have a gap" in ended.err
+    assert "under way" not in cut_short.rotator("status").out
+    assert cut_short.rotator("rotate", "--now").status == 1
+
+
+def test_a_change_that_was_cut_short_is_told_by_whoever_looks(cut_short: Sandbox) -> None:
+    portal = cut_short
     shown = portal.rotator("status")
     assert shown.status == 0
     assert "portal: a change is under way (rotate; the server shows " in shown.out

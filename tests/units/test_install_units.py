@@ -79,7 +79,7 @@ def test_an_edited_file_stays_and_the_new_one_is_beside_it(tmp_path: Path) -> No
     outcomes(tmp_path)
     edited = tmp_path / SERVICE
     fresh = edited.read_text()
-    edited.write_text(fresh.replace("TimeoutStopSec=10min", "TimeoutStopSec=20min"))
+    edited.write_text(fresh.replace("TimeoutStopSec=30min", "TimeoutStopSec=60min"))
     ended = install(tmp_path)
     assert f"{edited}: kept: it was edited; the new one is {edited}.new" in ended.out
     assert "20min" in edited.read_text()

@@ -227,49 +227,6 @@ def test_rights_that_are_taken_away_in_the_middle(story: Story, world: World) ->
     assert len(world.one.keyring.fingerprints()) == 1
 
 
-def hook(world: World, status: int) -> None:
-    path = world.folder / "hook"
-    path.write_text(f"#!/bin/sh\ncat >/dev/null\nexit {status}\n")
-    path.chmod(0o700)
-    configured(world, consumers=Consumers.HOOK, hook=path)
-
-
-def test_a_key_is_handed_over(story: Story, world: World) -> None:
-    story.run("create-proxy")
-    hook(world, 0)
-    assert story.run("rotate --now").exit == 0
-
-
-def test_a_hand_over_that_fails_is_made_again(story: Story, world: World) -> None:
-    story.run("create-proxy")
-    hook(world, 3)
-    assert story.run("rotate --now").exit == 5
-    assert story.run("rotate").exit == 5
-    assert story.run("rotate --dry-run", verb=rotating(now=True, dry_run=True), looking=True).exit == 0
-    hook(world, 0)
-    assert story.run("rotate").exit == 0
-    assert story.run("rotate").exit == 0
-    hook(world, 3)
-    assert story.run("rotate --now").exit == 5
-    hook(world, 0)
-    assert story.run("rotate --now").exit == 0
-
-
-def test_a_hand_over_is_due_after_a_crash(story: Story, world: World) -> None:
-    story.run("create-proxy")
-    hook(world, 0)
-    crashed = story.run("rotate --now", Stroke("set", 5, "crash before"))
-    assert crashed.crashed
-    story.run("rotate")
-
-
-def test_a_failed_hand_over_and_a_previous_key_that_lives_on(story: Story, world: World) -> None:
-    story.run("create-proxy")
-    hook(world, 3)
-    world.server.node(HOSTS[1]).down = False
-    story.run("rotate --now", Stroke("GET proxy", 10, "503", times=400))
-
-
 def test_manual_consumers_are_not_put_off(story: Story, world: World) -> None:
     story.run("create-proxy")
     world.one.spec = replace(world.one.spec, consumers=Consumers.MANUAL)

@@ -1,0 +1,42 @@
+"""Clocks that differ: a token's times are those of the proxy that it is shown to, which its first answer tells."""
+
+import pytest
+from worlds.by_hand import by_hand, certificate_of
+from worlds.rotators import Verb
+from worlds.server import HOSTS
+from worlds.telling import Story
+from worlds.world import World
+
+from rotator.recovery import prune
+
+
+AHEAD_AND_BEHIND = (400.0, 90.0, -90.0, -4000.0)
+
+
+@pytest.mark.parametrize("seconds", AHEAD_AND_BEHIND)
+def test_a_server_whose_clock_differs(story: Story, world: World, seconds: float) -> None:
+    world.server.clock.offset = seconds
+    for command in ("create-proxy", "verify", "rotate --now", "recover", "rollback", "verify"):
+        assert story.run(command).exit == 0, command
+
+
+@pytest.mark.parametrize("seconds", AHEAD_AND_BEHIND)
+def test_no_key_goes_because_a_clock_makes_it_look_refused(story: Story, world: World, seconds: float) -> None:
+    """One proxy still serves the oldest key, which somebody had put back for a while."""
+    story.run("create-proxy")
+    for _ in range(2):
+        story.run("rotate --now")
+    by_hand(world, certificate_of(world, 1))
+    world.timeline.elapse(8 * 86400)
+    world.server.node(HOSTS[1]).stuck = True
+    by_hand(world, certificate_of(world, 3))
+    world.server.clock.offset = seconds
+    story.run("keys prune", verb=pruning(0))
+    assert world.served(HOSTS[1]) == world.made[0].fingerprint in world.one.keyring.fingerprints()
+    world.server.restart()
+    story.run("keys prune", verb=pruning(0))
+    assert world.made[0].fingerprint not in world.one.keyring.fingerprints()
+
+
+def pruning(keep: int) -> Verb:
+    return lambda scene: prune(scene, keep)
