@@ -27,7 +27,6 @@ def test_sealed_file_is_never_chosen_by_the_library() -> None:
     assert SealedFileKeyring not in {type(found) for found in get_all_keyring()}
 
 
-# --- sealed-file
 def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix == ".sealed")
 
