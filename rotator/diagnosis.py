@@ -9,7 +9,7 @@ from typing import Final
 
 from rotator import looking, verification
 from rotator.errors import KeyStoreCorrupt, RotatorError, ServerError
-from rotator.model import ProxyService, ProxySpec, Stage, Verdict, short
+from rotator.model import ProxyService, ProxySpec, Stage, Verdict, counted, short
 from rotator.planning.provisioning import Surroundings, described, plan
 from rotator.planning.rights import lacking, only_reads
 from rotator.ports import Repository, SecretStore
@@ -36,30 +36,26 @@ class Health(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was tried: `check` names it, `subject` is the site or virtual proxy it belongs to, or empty.
-
-    `host`: the proxy, where it is about one.
-    """
+class Trial:
+    """One thing that was tried, which `check` names, and what came of it. `host`: the proxy, where it is about one."""
 
     check: str
-    subject: str
     health: Health
     message: str
     hint: str | None = None
     host: str = ""
 
 
-def tried(check: str, subject: str, attempt: Callable[[], Finding | str]) -> Finding:
+def tried(check: str, attempt: Callable[[], Trial | str]) -> Trial:
     """What came of `attempt`: its own finding, a sentence that says all is well, or its error."""
     try:
         came = attempt()
     except RotatorError as error:
-        return Finding(check, subject, Health.FAILED, error.message, error.hint)
-    return Finding(check, subject, Health.OK, came) if isinstance(came, str) else came
+        return Trial(check, Health.FAILED, error.message, error.hint)
+    return Trial(check, Health.OK, came) if isinstance(came, str) else came
 
 
-def keyring(store: SecretStore, backend: str) -> Finding:
+def keyring(store: SecretStore, backend: str) -> Trial:
     """An item written, read back through a new connection, and deleted."""
 
     def attempt() -> str:
@@ -75,45 +71,47 @@ def keyring(store: SecretStore, backend: str) -> Finding:
             store.delete(_PROBE_ITEM)
         return f"{backend} stores, gives back and deletes"
 
-    return tried("keyring", "", attempt)
+    return tried("keyring", attempt)
 
 
-def site(name: str, repository: Repository, certificate_ends: datetime | None, now: datetime) -> Iterator[Finding]:
+def site(repository: Repository, certificate_ends: datetime | None, now: datetime) -> Iterator[Trial]:
     """QRS: reached, over verified TLS, with credentials that work; rights; clocks; the client certificate's end."""
-    reached = tried("qrs", name, lambda: f"version {repository.build_version()}, TLS and credentials accepted")
+    reached = tried("qrs", lambda: f"version {repository.build_version()}, TLS and credentials accepted")
     yield reached
     if certificate_ends is not None:
-        yield _certificate(name, certificate_ends, now)
+        yield _certificate(certificate_ends, now)
     if reached.health is Health.FAILED:
         return
-    yield tried("rights", name, lambda: _rights(name, repository))
-    yield _clock("clock", name, repository.clock_offset())
+    yield tried("rights", lambda: _rights(repository))
+    yield _clock(repository.clock_offset())
 
 
-def _rights(name: str, repository: Repository) -> Finding | str:
+def _rights(repository: Repository) -> Trial | str:
     proxies, nodes, virtual = repository.proxies(), repository.nodes(), repository.virtual_proxies()
+    seen = ", ".join(
+        (
+            counted(len(virtual), "virtual proxy", "virtual proxies"),
+            counted(len(proxies), "proxy", "proxies"),
+            counted(len(nodes), "node"),
+        )
+    )
     if proxies and nodes and virtual:
-        sees = f"sees {len(virtual)} virtual proxies, {len(proxies)} proxies, {len(nodes)} nodes"
+        sees = f"sees {seen}"
         try:
             told = repository.privileges()
         except ServerError:
             return sees  # what may be changed is asked, and missed, for each virtual proxy
-        return (
-            Finding("rights", name, Health.WARNING, f"{sees}, and may only read them", MAY)
-            if only_reads(told)
-            else sees
-        )
-    return Finding(
+        return Trial("rights", Health.WARNING, f"{sees}, and may only read them", MAY) if only_reads(told) else sees
+    return Trial(
         "rights",
-        name,
         Health.FAILED,
-        f"the user sees {len(virtual)} virtual proxies, {len(proxies)} proxies and {len(nodes)} nodes",
+        f"the user sees {seen}",
         r"with a client certificate use the user INTERNAL\sa_api; a service user needs Read on VirtualProxyConfig_*, "
         "ProxyService_* and ServerNodeConfiguration_*",
     )
 
 
-def rights(name: str, repository: Repository, prefix: str) -> Finding:
+def rights(repository: Repository, prefix: str) -> Trial:
     """Whether the caller may create the virtual proxy with this prefix, or change the one that is there.
 
     The server is asked, nothing is tried: that would cut sessions. A caller that may not is a warning, since what the
@@ -124,88 +122,82 @@ def rights(name: str, repository: Repository, prefix: str) -> Finding:
         there = repository.find(prefix)
         missing = lacking(repository.privileges(), there.id if there else None)
     except ServerError as error:
-        return Finding("rights", name, Health.WARNING, f"{untold}: {error.message}", MAY)
+        return Trial("rights", Health.WARNING, f"{untold}: {error.message}", MAY)
     if missing is None:
-        return Finding("rights", name, Health.WARNING, f"{untold}: this server does not tell", MAY)
+        return Trial("rights", Health.WARNING, f"{untold}: this server does not tell", MAY)
     doing = "change this virtual proxy" if there else "create this virtual proxy and link it"
     if missing:
-        return Finding("rights", name, Health.WARNING, f"the user may not {doing}: it lacks {', '.join(missing)}", MAY)
-    return Finding("rights", name, Health.OK, f"the user may {doing}")
+        return Trial("rights", Health.WARNING, f"the user may not {doing}: it lacks {', '.join(missing)}", MAY)
+    return Trial("rights", Health.OK, f"the user may {doing}")
 
 
-def _certificate(name: str, ends: datetime, now: datetime) -> Finding:
+def _certificate(ends: datetime, now: datetime) -> Trial:
     told = f"the client certificate is valid until {ends:%Y-%m-%d}"
     if ends > now + SOON:
-        return Finding("client-certificate", name, Health.OK, told)
-    return Finding(
+        return Trial("client-certificate", Health.OK, told)
+    return Trial(
         "client-certificate",
-        name,
         Health.WARNING if ends > now else Health.FAILED,
         told,
         "export a new one in the QMC under Certificates, and put it in place of the old one",
     )
 
 
-def _clock(check: str, subject: str, offset: float | None) -> Finding:
+def _clock(offset: float | None) -> Trial:
     if offset is None:
-        return Finding(check, subject, Health.WARNING, "the server does not tell its time", None)
-    told = f"the server's clock differs by {offset:+.0f} s"
+        return Trial("clock", Health.WARNING, "the server does not tell its time", None)
+    seconds = round(offset)
+    told = f"the server's clock differs by {seconds:+d} s" if seconds else "the server's clock agrees with this one"
     if abs(offset) <= LARGEST_CLOCK_DIFFERENCE.total_seconds():
-        return Finding(check, subject, Health.OK, told)
-    return Finding(
-        check,
-        subject,
-        Health.WARNING,
-        told,
-        "set both clocks by NTP: others' tokens fail when they are off by a minute",
+        return Trial("clock", Health.OK, told)
+    return Trial(
+        "clock", Health.WARNING, told, "set both clocks by NTP: others' tokens fail when they are off by a minute"
     )
 
 
-def virtual_proxy(scene: Scene) -> Iterator[Finding]:
+def virtual_proxy(scene: Scene) -> Iterator[Trial]:
     """One virtual proxy: there, with a certificate whose key is ours, as configured, linked, each proxy answering."""
     spec = scene.spec
     if scene.way != spec.prefix:  # which this user is not to change
-        yield rights(spec.name, scene.world.repository, spec.prefix)
+        yield rights(scene.world.repository, spec.prefix)
     try:
         observed = looking.look(scene, scene.world.keystore.ring())
     except RotatorError as error:
-        yield Finding("virtual-proxy", spec.name, Health.FAILED, error.message, error.hint)
+        yield Trial("virtual-proxy", Health.FAILED, error.message, error.hint)
         return
     hosts = ", ".join(proxy.host for proxy in observed.proxies)
-    yield Finding("virtual-proxy", spec.name, Health.OK, f"prefix {spec.prefix!r}, linked to {hosts}")
-    yield tried("key", spec.name, lambda: _key(scene, observed))
-    yield tried("settings", spec.name, lambda: _settings(spec, scene, observed))
+    yield Trial("virtual-proxy", Health.OK, f"prefix {spec.prefix!r}, linked to {hosts}")
+    yield tried("key", lambda: _key(scene, observed))
+    yield tried("settings", lambda: _settings(spec, scene, observed))
     for proxy in observed.proxies:
         yield from (replace(finding, host=proxy.host) for finding in _proxy(scene, observed, proxy))
 
 
-def _proxy(scene: Scene, observed: looking.Observed, proxy: ProxyService) -> Iterator[Finding]:
+def _proxy(scene: Scene, observed: looking.Observed, proxy: ProxyService) -> Iterator[Trial]:
     spec, logins = scene.spec, scene.world.logins
     if not logins.reachable(proxy):
-        yield Finding("proxy", spec.name, Health.WARNING, verification.SKIPPED_DETAIL)
+        yield Trial("proxy", Health.WARNING, verification.SKIPPED_DETAIL)
         return
     outcome = logins.attempt(proxy, observed.virtual_proxy, None, spec.test_user)
     if outcome.verdict is Verdict.REFUSED:
-        yield Finding("proxy", spec.name, Health.OK, "answers, and refuses a login without a token")
-        yield _clock("clock", spec.name, logins.clock_offset(proxy))
+        yield Trial("proxy", Health.OK, "answers, and refuses a login without a token")
+        yield _clock(logins.clock_offset(proxy))
         return
-    yield Finding(
+    yield Trial(
         "proxy",
-        spec.name,
         Health.FAILED,
         f"a login without a token came out as {outcome.verdict}: {outcome.detail}",
         f"see that it is up and its certificate fits; another address goes into [site.{spec.site}.probe]",
     )
 
 
-def _key(scene: Scene, observed: looking.Observed) -> Finding | str:
+def _key(scene: Scene, observed: looking.Observed) -> Trial | str:
     """The current key is on the server, can be read from the keyring, and logs in."""
     ring = observed.ring
     looking.first_step(scene, observed)
     if ring.intent is not None:
-        return Finding(
+        return Trial(
             "key",
-            scene.spec.name,
             Health.WARNING,
             f"a change of the certificate ({ring.intent.kind}) is under way",
             f"finish or undo it: rotator rotate {scene.spec.name}",
@@ -216,7 +208,7 @@ def _key(scene: Scene, observed: looking.Observed) -> Finding | str:
     return f"the key {short(current.fingerprint)} is in the keyring and logs in"
 
 
-def _settings(spec: ProxySpec, scene: Scene, observed: looking.Observed) -> Finding | str:
+def _settings(spec: ProxySpec, scene: Scene, observed: looking.Observed) -> Trial | str:
     repository = scene.world.repository
     around = Surroundings(repository.virtual_proxies(), repository.proxies(), repository.nodes())
     standing = looking.found(scene, observed.ring, observed.virtual_proxy)
@@ -224,9 +216,8 @@ def _settings(spec: ProxySpec, scene: Scene, observed: looking.Observed) -> Find
     if not rows:
         return "as configured"
     fields = ", ".join(str(row["field"]) for row in rows)
-    return Finding(
+    return Trial(
         "settings",
-        spec.name,
         Health.WARNING,
         f"differs from the configuration in: {fields}",
         f"see rotator create-proxy {spec.name} --plan, then run it without --plan",

@@ -15,7 +15,7 @@ from rotator.report import text
 
 if TYPE_CHECKING:
     from rotator.cli.wiring import Wiring
-    from rotator.diagnosis import Finding
+    from rotator.diagnosis import Trial
 
 
 def doctor(context: typer.Context, names: Names = None, site: SiteName = None, as_json: AsJson = False) -> None:
@@ -34,33 +34,33 @@ def doctor(context: typer.Context, names: Names = None, site: SiteName = None, a
 
 
 def _results(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Result]:
-    """Every finding, in the order in which they build on each other; without a keyring, those that need none."""
+    """Every trial, in the order in which they build on each other; without a keyring, those that need none."""
     from rotator import diagnosis
     from rotator.cli.wiring import Wiring
-    from rotator.diagnosis import Finding, Health
+    from rotator.diagnosis import Health, Trial
     from rotator.keystore.backends import unfinished
     from rotator.state import database
 
     config = session.config
-    yield _result(Finding("configuration", "", Health.OK, str(config.source)))
-    yield _result(diagnosis.tried("state", "", lambda: database.check(config.state)))
+    yield _result(Trial("configuration", Health.OK, str(config.source)))
+    yield _result(diagnosis.tried("state", lambda: database.check(config.state)))
     wiring = Wiring(session)
     opened = True
     try:
         store = wiring.keyring.store
     except RotatorError as error:
         opened = False
-        yield _result(Finding("keyring", "", Health.FAILED, error.message, error.hint))
+        yield _result(Trial("keyring", Health.FAILED, error.message, error.hint))
     else:
         yield _result(diagnosis.keyring(store, config.keyring.backend))
         left = unfinished(config.keyring, store)
         if left:
-            yield _result(Finding("master-key", "", Health.WARNING, *left.split(": ", 1)))
+            yield _result(Trial("master-key", Health.WARNING, *left.split(": ", 1)))
     usable = set()
     for name in dict.fromkeys(spec.site for spec in specs):
         found = [*_site(wiring, config.sites[name])]
-        yield from (_result(finding, name) for finding in found)
-        if all(finding.health is not Health.FAILED for finding in found if finding.check in {"access", "qrs"}):
+        yield from (_result(trial, name) for trial in found)
+        if all(trial.health is not Health.FAILED for trial in found if trial.check in {"access", "qrs"}):
             usable.add(name)
     for spec in specs if opened else ():
         if spec.site not in usable:
@@ -68,24 +68,24 @@ def _results(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Result]
         try:
             scene = wiring.scene(spec)
         except RotatorError as error:
-            yield _result(Finding("keyring", spec.name, Health.FAILED, error.message, error.hint), spec.site, spec.name)
+            yield _result(Trial("keyring", Health.FAILED, error.message, error.hint), spec.site, spec.name)
         else:
-            yield from (_result(finding, spec.site, spec.name) for finding in diagnosis.virtual_proxy(scene))
+            yield from (_result(trial, spec.site, spec.name) for trial in diagnosis.virtual_proxy(scene))
 
 
-def _site(wiring: "Wiring", site: Site) -> "Iterator[Finding]":
+def _site(wiring: "Wiring", site: Site) -> "Iterator[Trial]":
     """One site; where the credentials are not to be had, whether QRS can be reached at all."""
     from rotator import diagnosis
-    from rotator.diagnosis import Finding, Health
+    from rotator.diagnosis import Health, Trial
 
     try:
         access = wiring.access(site)
     except RotatorError as error:
-        yield Finding("access", site.name, Health.FAILED, error.message, error.hint)
-        yield diagnosis.tried("qrs", site.name, lambda: _greeted(site))
+        yield Trial("access", Health.FAILED, error.message, error.hint)
+        yield diagnosis.tried("qrs", lambda: _greeted(site))
         return
     yield from _permissions(site)
-    yield from diagnosis.site(site.name, access.repository, access.certificate_ends, datetime.now(UTC))
+    yield from diagnosis.site(access.repository, access.certificate_ends, datetime.now(UTC))
 
 
 def _greeted(site: Site) -> str:
@@ -97,9 +97,9 @@ def _greeted(site: Site) -> str:
     return f"{route.host} answers, TLS accepted; nothing was asked without credentials"
 
 
-def _permissions(site: Site) -> "Iterator[Finding]":
+def _permissions(site: Site) -> "Iterator[Trial]":
     """The client certificate's private key opens the whole site: nobody but its owner and a group should read it."""
-    from rotator.diagnosis import Finding, Health
+    from rotator.diagnosis import Health, Trial
     from rotator.ownership import Use, guard
 
     access = site.certificate
@@ -107,9 +107,9 @@ def _permissions(site: Site) -> "Iterator[Finding]":
     if path:
         fault = guard().fault(path, Use.CONFINED, administrator=True, follow=True)
         if fault is None:
-            yield Finding("permissions", site.name, Health.OK, f"{path} is for its owner or a group alone")
+            yield Trial("permissions", Health.OK, f"{path} is for its owner or a group alone")
         else:
-            yield Finding("permissions", site.name, Health.WARNING, fault.message, fault.hint)
+            yield Trial("permissions", Health.WARNING, fault.message, fault.hint)
 
 
 def _of(result: Result) -> str:
@@ -117,16 +117,16 @@ def _of(result: Result) -> str:
     return " ".join(filter(None, (result.name or result.site, str(result.extra.get("host", "")))))
 
 
-def _result(finding: "Finding", site: str = "", name: str = "") -> Result:
+def _result(trial: "Trial", site: str = "", name: str = "") -> Result:
     from rotator.diagnosis import Health
 
     return Result(
         site=site,
         name=name,
-        outcome=Outcome.FAILED if finding.health is Health.FAILED else Outcome.VERIFIED,
-        reason=finding.check,
-        message=finding.message,
-        hint=finding.hint,
-        exit_status=ExitStatus.FAILED if finding.health is Health.FAILED else ExitStatus.DONE,
-        extra={"health": finding.health.value, **({"host": finding.host} if finding.host else {})},
+        outcome=Outcome.FAILED if trial.health is Health.FAILED else Outcome.VERIFIED,
+        reason=trial.check,
+        message=trial.message,
+        hint=trial.hint,
+        exit_status=ExitStatus.FAILED if trial.health is Health.FAILED else ExitStatus.DONE,
+        extra={"health": trial.health.value, **({"host": trial.host} if trial.host else {})},
     )

@@ -15,7 +15,7 @@ from rotator.daemon.notify import Notify
 from rotator.daemon.rotations import Rotations
 from rotator.daemon.schedule import Schedule
 from rotator.errors import NotStarted, RotatorError
-from rotator.model import Config, ProxySpec
+from rotator.model import Config, ProxySpec, counted
 from rotator.planning.due import Due
 from rotator.planning.starts import next_start, pause, time_limit
 
@@ -297,7 +297,9 @@ class Daemon:
             self.rotations.forget(names)
             self.notices.forget(names)
             self._told.clear()
-            self.lines.info(f"the configuration was read again: {len(names)} virtual proxies")
+            self.lines.info(
+                f"the configuration was read again: {counted(len(names), 'virtual proxy', 'virtual proxies')}"
+            )
         self.notify.ready()
         self._begin_look()
 

@@ -39,7 +39,7 @@ def test_a_user_who_may_only_read_is_told_before_create_proxy_fails(site: Sandbo
     readable(site)
     ended = configured(site)
     assert ended.status == 0, ended.err
-    assert "rotator: rights: sees 1 virtual proxies, 2 proxies, 2 nodes, and may only read them" in ended.err
+    assert "rotator: rights: sees 1 virtual proxy, 2 proxies, 2 nodes, and may only read them" in ended.err
     lacks = "lacks Create on VirtualProxyConfig_*, Update on VirtualProxyConfig_*, Update on ProxyService_*"
     assert lacks in ended.err
     assert "rotator: hint: with a client certificate use the user INTERNAL\\sa_api" in ended.err

@@ -69,6 +69,17 @@ def test_an_undo_that_is_refused(story: Story, world: World, act: str) -> None:
     story.run("recover")
 
 
+@pytest.mark.parametrize("act", ["page", "500", "503", "refused"])
+def test_an_undo_that_begins_with_a_server_that_makes_no_sense(story: Story, world: World, act: str) -> None:
+    """The new certificate is in place and does not log in: giving up at once would leave it so."""
+    story.run("create-proxy")
+    before = world.server.shown(world.prefix)
+    world.server.node(HOSTS[1]).stuck = True
+    asked_first = counted(story, "GET qrs") - 1  # one more comes after the PUT
+    assert story.run("rotate --now", Stroke("GET qrs", asked_first, act, times=3)).exit == 1
+    assert world.server.shown(world.prefix) == before
+
+
 def test_an_undo_after_which_the_old_key_does_not_log_in(story: Story, world: World) -> None:
     story.run("create-proxy")
     world.server.node(HOSTS[1]).stuck = True

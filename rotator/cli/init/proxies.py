@@ -13,7 +13,7 @@ from rotator.config import schedule, values
 from rotator.config.checks import too_short
 from rotator.config.load import probe_of
 from rotator.config.values import Wrong
-from rotator.diagnosis import Finding
+from rotator.diagnosis import Trial
 from rotator.errors import RotatorError, ServerError, TlsError, UsageError
 from rotator.model import (
     SYSTEM_CA,
@@ -50,7 +50,7 @@ class Chosen:
     windows: tuple[str, ...]
     existing: VirtualProxy | None
     claims: tuple[str, str] | None
-    rights: Finding
+    rights: Trial
 
 
 def reached(interview: Interview, access: Access, probes: Mapping[str, str]) -> Site:
@@ -201,7 +201,7 @@ def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]
         explain="The path word that customers' tokens log in at: https://PROXY/<prefix>/. A new one, or one that takes JWTs.",
     )
     there = existing[0]
-    rights = diagnosis.rights(prefix, access.repository, prefix)
+    rights = diagnosis.rights(access.repository, prefix)
     tell(interview, rights)
     if there is not None:
         interview.say(f"rotator: there is such a virtual proxy: {there.description!r}")

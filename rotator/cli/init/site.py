@@ -13,7 +13,7 @@ from rotator import diagnosis
 from rotator.cli.init.interview import Interview, plain, table_name
 from rotator.cli.init.interview import user as named_user
 from rotator.config import values
-from rotator.diagnosis import Finding, Health
+from rotator.diagnosis import Health, Trial
 from rotator.errors import KeyMaterialError, Refused, RotatorError, SecretUnavailable, UsageError
 from rotator.keystore.secret_refs import read_text
 from rotator.model import Auth, CertificateAccess, Node, ProxyService, SecretKind, SecretRef, Site, User, VirtualProxy
@@ -242,11 +242,11 @@ def _free(reference: SecretRef, password: str, *, own: bool) -> SecretRef:
     return reference
 
 
-def tell(interview: Interview, finding: Finding, *, failed: bool = False) -> None:
-    """A finding, with its hint where no error follows that has it."""
-    interview.say(f"rotator: {finding.check}: {finding.message}")
-    if finding.hint and not failed:
-        interview.say(f"rotator: hint: {finding.hint}")
+def tell(interview: Interview, trial: Trial, *, failed: bool = False) -> None:
+    """A trial, with its hint where no error follows that has it."""
+    interview.say(f"rotator: {trial.check}: {trial.message}")
+    if trial.hint and not failed:
+        interview.say(f"rotator: hint: {trial.hint}")
 
 
 def _let_in(interview: Interview, site: Site, password: str | None, *, stored: bool) -> Access:
@@ -257,10 +257,10 @@ def _let_in(interview: Interview, site: Site, password: str | None, *, stored: b
     repository = Qrs(CertificateDoor(Transport(routes.to_qrs(site), context), access.user))
     version = repository.build_version()
     interview.say("")
-    for finding in diagnosis.site(site.name, repository, tls.expiry(access, password), datetime.now(UTC)):
-        tell(interview, finding, failed=finding.health is Health.FAILED)
-        if finding.health is Health.FAILED:
-            raise Refused(f"{access.user} at {site.qrs}: {finding.message}", hint=finding.hint)
+    for trial in diagnosis.site(repository, tls.expiry(access, password), datetime.now(UTC)):
+        tell(interview, trial, failed=trial.health is Health.FAILED)
+        if trial.health is Health.FAILED:
+            raise Refused(f"{access.user} at {site.qrs}: {trial.message}", hint=trial.hint)
     return Access(
         site,
         repository,
