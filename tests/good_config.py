@@ -1,15 +1,6 @@
 """A configuration without a mistake."""
 
-GOOD = r"""
-[keyring]
-backend = "sealed-file"
-path = "keys"
-master_key = "file:master.key"
-
-[state]
-path = "state"
-
-[site.prod]
+SITE = r"""[site.prod]
 qrs = "https://qlik.example.com:4242"
 root_ca = "root.pem"
 auth = "certificate"
@@ -18,7 +9,20 @@ auth = "certificate"
 cert = "client.pem"
 key = "client_key.pem"
 user = 'INTERNAL\sa_api'
+"""
+GOOD = (
+    """
+[keyring]
+backend = "sealed-file"
+path = "keys"
+master_key = "file:master.key"
 
+[state]
+path = "state"
+
+"""
+    + SITE
+    + """
 [site.prod.probe]
 "rim1.example.com" = { connect = "10.0.0.5:8443", host = "portal.example.com", ca = "system" }
 "rim2.example.com" = "https://rim2.internal"
@@ -34,3 +38,4 @@ user_directory_claim = "userDirectory"
 every = "30d"
 window = ["SUN 02:00-05:00 Europe/Stockholm"]
 """
+)

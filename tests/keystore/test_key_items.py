@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stand_ins import KEY
 from values import NOW, key
 
 from rotator.errors import (
@@ -26,7 +27,7 @@ PRIVATE = PrivateKey.generate(2048)
 
 @pytest.fixture
 def store(tmp_path: Path) -> SealedFiles:
-    return SealedFiles(tmp_path / "keys", bytes(range(32)))
+    return SealedFiles(tmp_path / "keys", KEY)
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from stand_ins import KEY
+
 from rotator.keystore import registry
 from rotator.keystore.sealed_file import SealedFiles
 
 
 def test_a_site_is_found_by_its_name_or_its_address(tmp_path: Path) -> None:
-    store = SealedFiles(tmp_path / "keys", bytes(range(32)))
+    store = SealedFiles(tmp_path / "keys", KEY)
     first = registry.Registry("i").with_site("prod", "https://qlik:4242")
     registry.write(store, first)
     found = registry.read(store)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from stand_ins import KEY
 
 from rotator.errors import (
     SecretUnavailable,
@@ -17,7 +18,7 @@ from rotator.model import (
 
 @pytest.fixture
 def store(tmp_path: Path) -> SealedFiles:
-    return SealedFiles(tmp_path / "keys", bytes(range(32)))
+    return SealedFiles(tmp_path / "keys", KEY)
 
 
 def test_secrets_come_from_where_they_are_said_to_be(tmp_path: Path, store: SealedFiles) -> None:

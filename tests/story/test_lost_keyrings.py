@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import pytest
+from good_config import SITE
 from sandbox_process import ROTATOR, Sandbox
 
 
@@ -44,22 +45,10 @@ def test_a_keyring_that_was_restored_is_told_by_due_and_status(portal: Sandbox) 
     assert portal.rotator("due").status == 1
 
 
-TWIN = r"""
-[site.other]
-qrs = "https://other.example.com:4242"
-root_ca = "root.pem"
-auth = "certificate"
-
-[site.other.certificate]
-cert = "client.pem"
-key = "client_key.pem"
-user = 'INTERNAL\sa_api'
-
-[proxy.twin]
-site = "other"
-prefix = "portal"
-
-"""
+TWIN = (
+    SITE.replace("site.prod", "site.other").replace("qlik.example.com", "other.example.com")
+    + '\n[proxy.twin]\nsite = "other"\nprefix = "portal"\n\n'
+)
 
 
 def test_another_site_with_the_same_prefix_is_not_taken_for_one_that_was_lost(portal: Sandbox) -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import xmlschema
+from good_config import GOOD
 from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_process import ROTATOR, Ended
@@ -159,29 +160,17 @@ def test_durations_are_those_of_xml(length: timedelta) -> None:
     assert xmlschema.XMLSchema10.builtin_types()["duration"].is_valid(task.duration(length))
 
 
-CONFIG = r"""
-[keyring]
-backend = "sealed-file"
-path = "keys"
-master_key = "dpapi:master.dpapi"
-[site.prod]
-qrs = "https://qlik:4242"
-root_ca = "root.pem"
-auth = "certificate"
-[site.prod.certificate]
-pfx = "client.pfx"
-user = 'INTERNAL\sa_api'
-[proxy.portal]
-site = "prod"
-prefix = "portal"
-[proxy.portal.rotation]
-window = ["SUN 02:00-05:00 Europe/Stockholm"]
+CONFIG = (
+    GOOD.replace("file:master.key", "dpapi:master.dpapi")
+    + """
 [proxy.other]
 site = "prod"
 prefix = "other"
+
 [proxy.other.rotation]
 window = ["any"]
 """
+)
 USER = ("--user", r"CORP\svc")
 
 

@@ -1,0 +1,69 @@
+"""Files that are no configuration: no TOML, nothing in them, not readable, or not safe to take."""
+
+from pathlib import Path
+
+import pytest
+from good_config import GOOD
+
+from rotator.config import find, load
+from rotator.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("added", "said", "hint"),
+    [
+        ("[keyring]\n", ": not TOML: Cannot declare [keyring] twice, at column 9", "once each"),
+        ("[site.prod.certificate]\n", ": not TOML: Cannot declare [site.prod.certificate] twice", "once each"),
+        ("x = {y = 1}\n[proxy.portal.rotation.x.z]\n", "Cannot declare [proxy.portal.rotation.x.z] twice", "once each"),
+        ("a = 1\na = 2\n", ": not TOML: Cannot overwrite a value", "once each"),
+        ("a = CORP\\x\n", ": not TOML: Invalid value", "in quotes"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_line(tmp_path: Path, added: str, said: str, hint: str) -> None:
+    file = tmp_path / "rotator.toml"
+    file.write_text(GOOD + added)
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    line = len((GOOD + added).splitlines())
+    assert caught.value.message.startswith(f"{file}:{line}: not TOML: "), caught.value.message
+    assert said in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[proxy", "not TOML"),
+        ("", "keyring is missing"),
+        ("keyring = 3", "keyring must be a table"),
+        ("[site]\n[proxy]\n", "site has no table"),
+    ],
+)
+def test_what_is_no_configuration_at_all(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "rotator.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert said in "\n".join((caught.value.message, *caught.value.problems))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    for path, said in ((tmp_path / "none.toml", "No such file"), (tmp_path, "is a folder")):
+        with pytest.raises(ConfigError, match=said):
+            load(path, {})
+    (tmp_path / "latin.toml").write_bytes(b"# \xff")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(tmp_path / "latin.toml", {})
+
+
+@pytest.mark.parametrize("what", ["rotator", "rotator/rotator.toml"])
+def test_a_configuration_that_everybody_can_change_is_refused(tmp_path: Path, what: str) -> None:
+    file = tmp_path / "rotator" / "rotator.toml"
+    file.parent.mkdir()
+    file.touch()
+    (tmp_path / what).chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody can change") as caught:
+        find(file, {})
+    assert caught.value.hint == f"chmod o-w {tmp_path / what}"
+    (tmp_path / what).chmod(0o1777 if what == "rotator" else 0o664)
+    assert find(file, {}) == file

@@ -1,0 +1,161 @@
+"""One contract for every keyring, and what each that is not a folder must stand besides."""
+
+import base64
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from secret_service import SecretServiceDaemon
+from stand_ins import KEY, CredentialManager, sealed_keyring
+
+from rotator.errors import KeyStoreCorrupt, KeyStoreUnavailable
+from rotator.keystore.os_keyring import OsKeyring, construct
+from rotator.keystore.sealed_file import SealedFiles
+from rotator.keystore.split import Split
+from rotator.keystore.timelimit import limited
+from rotator.model import KeyringBackend
+from rotator.ports import SecretStore
+
+
+class Contract:
+    """What every SecretStore keeps to."""
+
+    @pytest.fixture
+    def store(self) -> SecretStore:
+        raise NotImplementedError
+
+    def test_what_was_stored_comes_back_through_a_new_connection(self, store: SecretStore) -> None:
+        text = base64.b64encode(os.urandom(2400)).decode()
+        store.set("site/portal/key/1", text)
+        assert store.reopened().get("site/portal/key/1") == text
+
+    def test_what_is_not_there_is_none(self, store: SecretStore) -> None:
+        assert store.get("never") is None
+        store.delete("never")
+
+    def test_a_text_is_replaced_whole(self, store: SecretStore) -> None:
+        store.set("item", "a" * 3000)
+        store.set("item", "b")
+        assert store.reopened().get("item") == "b"
+
+    def test_items_do_not_touch_each_other(self, store: SecretStore) -> None:
+        store.set("a", "1")
+        store.set("a/b", "2")
+        store.set("å ß", "3")
+        store.delete("a")
+        assert [store.get(name) for name in ("a", "a/b", "å ß")] == [None, "2", "3"]
+
+
+class TestSealedFile(Contract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> SecretStore:
+        return SealedFiles(tmp_path / "keys", KEY)
+
+
+class TestWindowsStandIn(Contract):
+    @pytest.fixture
+    def store(self) -> SecretStore:
+        items: dict[tuple[str, str], str] = {}
+        return Split(OsKeyring(KeyringBackend.WINDOWS, lambda: CredentialManager(items), separate=True))
+
+    def test_an_interrupted_write_leaves_the_old_text(self) -> None:
+        items: dict[tuple[str, str], str] = {}
+        store = Split(OsKeyring(KeyringBackend.WINDOWS, lambda: CredentialManager(items), separate=True))
+        store.set("item", "a" * 3000)
+        full = dict(items)
+        for keep in range(5):
+            items.clear()
+            items.update(full)
+            left = keep
+
+            class Broken(CredentialManager):
+                def set_password(self, service: str, username: str, password: str) -> None:
+                    nonlocal left
+                    if left == 0:
+                        raise OSError("power is gone")
+                    left -= 1
+                    super().set_password(service, username, password)
+
+            broken = Split(OsKeyring(KeyringBackend.WINDOWS, lambda: Broken(items), separate=True))
+            try:
+                broken.set("item", "b" * 3000)
+            except KeyStoreUnavailable:
+                assert store.get("item") == "a" * 3000
+            else:
+                assert store.get("item") == "b" * 3000
+
+    def test_a_missing_part_is_noticed(self) -> None:
+        items: dict[tuple[str, str], str] = {}
+        store = Split(OsKeyring(KeyringBackend.WINDOWS, lambda: CredentialManager(items), separate=True))
+        store.set("item", "a" * 3000)
+        del items[next(pair for pair in items if pair[1].endswith("/1"))]
+        with pytest.raises(KeyStoreCorrupt, match="lacks 1 of its 3 parts"):
+            store.get("item")
+
+
+class TestMacosStandIn(Contract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> SecretStore:
+        return OsKeyring(KeyringBackend.MACOS, lambda: sealed_keyring(tmp_path / "keys"))
+
+
+class TestSecretService(Contract):
+    @pytest.fixture
+    def store(self, secret_service: SecretServiceDaemon) -> SecretStore:
+        return OsKeyring(KeyringBackend.SECRET_SERVICE)
+
+    def test_it_survives_a_restart_of_the_daemon(
+        self, secret_service: SecretServiceDaemon, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        OsKeyring(KeyringBackend.SECRET_SERVICE).set("item", "kept")
+        secret_service.restart()
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", secret_service.address)
+        assert OsKeyring(KeyringBackend.SECRET_SERVICE).get("item") == "kept"
+
+    def test_a_locked_one_says_so_in_time(
+        self, secret_service: SecretServiceDaemon, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        OsKeyring(KeyringBackend.SECRET_SERVICE).set("item", "kept")
+        secret_service.restart(unlock=False)
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", secret_service.address)
+        with pytest.raises(KeyStoreUnavailable) as caught:
+            OsKeyring(KeyringBackend.SECRET_SERVICE, limit=5).get("item")
+        assert caught.value.hint
+
+    def test_the_environment_does_not_choose_where_keys_are_kept(
+        self, secret_service: SecretServiceDaemon, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("KEYRING_PROPERTY_PREFERRED_COLLECTION", "/org/freedesktop/secrets/collection/session")
+        monkeypatch.setenv("KEYRING_PROPERTY_SCHEME", "KeePassXC")
+        assert vars(construct(KeyringBackend.SECRET_SERVICE)) == {}
+
+    def test_without_a_bus_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+        with pytest.raises(KeyStoreUnavailable, match="secret-service"):
+            OsKeyring(KeyringBackend.SECRET_SERVICE)
+
+
+@pytest.mark.parametrize("backend", [KeyringBackend.WINDOWS, KeyringBackend.MACOS])
+def test_a_keyring_of_another_platform_is_refused(backend: KeyringBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    with pytest.raises(KeyStoreUnavailable, match=str(backend)):
+        OsKeyring(backend)
+
+
+def test_a_call_that_hangs_ends_in_time() -> None:
+    never = threading.Event()
+    with pytest.raises(KeyStoreUnavailable, match="no answer within"):
+        limited(never.wait, "waiting", limit=0.05)
+
+
+def test_what_a_keyring_says_is_not_passed_on() -> None:
+    class Talkative(CredentialManager):
+        def set_password(self, service: str, username: str, password: str) -> None:
+            raise RuntimeError(f"cannot store {password}")
+
+    store = OsKeyring(KeyringBackend.MACOS, lambda: Talkative({}))
+    with pytest.raises(KeyStoreUnavailable) as caught:
+        store.set("item", "hunter2")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
