@@ -157,6 +157,16 @@ MISTAKES = [
         'every = "400d"\ncertificate_days = 100',
         "proxy.portal.rotation.certificate_days = 100 is too short",
     ),
+    (
+        'every = "30d"',
+        "certificate_days = 59",
+        'proxy.portal.rotation.certificate_days = 59 is too short: with every = "30d" it must be at least 60',
+    ),
+    (
+        'every = "30d"',
+        'cron = "0 3 1 1 *"\ncertificate_days = 365',
+        'proxy.portal.rotation.certificate_days = 365 is too short: with cron = "0 3 1 1 *" it must be at least 396',
+    ),
     ('every = "30d"', "key_bits = 1024", "proxy.portal.rotation.key_bits must be 2048, 3072 or 4096, not 1024"),
     (
         'every = "30d"',

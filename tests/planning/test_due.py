@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from values import INTENT, NOW, SUNDAY, WINDOWS, key, ring, spec
 
 from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Retry, Rotation, Stage, Window
-from rotator.planning.due import DueReason, after_rollback, due, next_retry
+from rotator.planning.due import DueReason, after_rollback, due, next_retry, tried_again
 from rotator.planning.windows import FOREVER, closes, next_opening
 
 
@@ -131,6 +131,26 @@ def test_after_a_failure_it_is_tried_again_when_its_delay_is_over() -> None:
     assert retried(1, 5) == (DueReason.RETRY_LATER, False)
     assert retried(1, 0) == (DueReason.AGE, True)
     assert retried(9, 24 * 60) == (DueReason.RETRY_LATER, False)
+
+
+@pytest.mark.parametrize(
+    ("days", "rotation", "told"),
+    [
+        (99, MONTHLY, "it is tried again unattended not before 2026-11-24 12:15 UTC"),
+        (1, MONTHLY, "it is tried again unattended not before 2026-12-23 12:00 UTC"),
+        (99, Rotation(windows=(SUNDAY,)), "it is tried again unattended not before 2026-11-24 12:15 UTC"),
+        (99, Rotation(windows=()), "no unattended run tries it again, since no window is configured"),
+    ],
+)
+def test_when_a_failure_is_tried_again_is_told_as_it_will_be(days: float, rotation: Rotation, told: str) -> None:
+    keys = ring(key(created=NOW - timedelta(days=days)))
+    assert tried_again(spec(rotation=rotation), keys, next_retry(keys, NOW), NOW) == told
+    for open_end in (
+        replace(keys, intent=INTENT),
+        replace(keys, delivery=Delivery("d", Fingerprint("a" * 64), NOW)),
+    ):
+        again = tried_again(spec(rotation=rotation), open_end, next_retry(keys, NOW), NOW)
+        assert again == "it is tried again by the next unattended run"
 
 
 def test_a_key_that_was_put_back_by_hand_is_left_in_peace_for_a_period() -> None:
