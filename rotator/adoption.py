@@ -72,7 +72,7 @@ def replace_key(scene: Scene, confirmed: str, command: str = "adopt {} --replace
         observed = looking.observe(scene, ring)
         _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
         check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed, command.format(name))
-        cuts = looking.counted(scene, observed.proxies)
+        cuts = looking.cuts_of_change(scene, observed.proxies)
     looking.ask(scene, cuts)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
     return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)

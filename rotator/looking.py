@@ -105,18 +105,18 @@ def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
     return tuple(Cut(proxy.host, scene.world.sessions.count(proxy)) for proxy in proxies)
 
 
-def counted(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
+def cuts_of_change(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
     """The same for a change that is to be made, the last thing looked at. Raises Refused where it must not be made."""
     scene.check_way()
     return cuts(scene, proxies)
 
 
-def ask(scene: Scene, counted: tuple[Cut, ...]) -> None:
+def ask(scene: Scene, announced: tuple[Cut, ...]) -> None:
     """Raise TryLater where the person at the terminal does not want the change that cuts these sessions."""
-    if not counted:
+    if not announced:
         return
-    if not scene.world.consent(counted):
+    if not scene.world.consent(announced):
         raise TryLater(f"{scene.spec.name}: not confirmed; nothing was changed")
-    known = [cut.sessions for cut in counted if cut.sessions is not None]
+    known = [cut.sessions for cut in announced if cut.sessions is not None]
     if known:
         scene.world.journal.cut(sum(known))

@@ -128,7 +128,7 @@ def _looked(scene: Scene, ring: Ring, options: Options) -> _Seen:
     checks = _current_logs_in(scene, observed)
     if options.dry_run or options.prepare:
         return _Seen(observed, step, verdict, checks)
-    return _Seen(observed, step, verdict, checks, looking.counted(scene, observed.proxies))
+    return _Seen(observed, step, verdict, checks, looking.cuts_of_change(scene, observed.proxies))
 
 
 def _check_time(scene: Scene, options: Options) -> None:

@@ -13,13 +13,12 @@ import pytest
 from apscheduler.schedulers.base import BaseScheduler  # type: ignore[import-untyped]
 from values import key, ring
 
-from rotator.daemon.events import Alarm, Ended, Event, Trouble
+from rotator.daemon.events import Alarm, Ended, Event, SchedulerFailed
 from rotator.daemon.lines import Lines
 from rotator.daemon.loop import Daemon, Loaded
-from rotator.daemon.notify import Notify
 from rotator.daemon.schedule import Schedule
-from rotator.model import Config, KeyringBackend, KeyringSettings, Outcome, ProxySpec, Result, Ring
-from rotator.model import Notify as Channels
+from rotator.daemon.service_manager import ServiceManager
+from rotator.model import Config, KeyringBackend, KeyringSettings, Notify, Outcome, ProxySpec, Result, Ring
 from rotator.planning import stages
 from rotator.planning.due import due, next_retry
 from rotator.planning.windows import closes
@@ -78,7 +77,7 @@ class Told(Lines):
         self.all.append(f"<{priority}>{line}")
 
 
-class Heard(Notify):
+class Heard(ServiceManager):
     """What systemd would have been told, with the steady time."""
 
     def __init__(self, steady: Callable[[], float]) -> None:
@@ -134,7 +133,7 @@ class Simulation:
     work: Mapping[str, Work] = field(default_factory=dict)
     keyring: Callable[["Simulation"], tuple[int, bytes, bytes] | None] | None = None
     """In place of the answer of `rotator due`; None: it never ends."""
-    channels: Channels = field(default_factory=Channels)
+    channels: Notify = field(default_factory=Notify)
     telling: Callable[[int], tuple[float, int]] = lambda _: (1.0, 0)
     """What the n-th `rotator notify` does: how many seconds it takes, and its exit status."""
     full: frozenset[str] = frozenset()
@@ -152,11 +151,11 @@ class Simulation:
         self.wall = self.began
         self.inbox: SimpleQueue[Event] = SimpleQueue()
         self.lines = Told()
-        self.notify = Heard(lambda: self.steady)
+        self.manager = Heard(lambda: self.steady)
         self._count = 0
         self._deadline = self._quiet = float("inf")
         self.schedule = Schedule(
-            lambda name: self.inbox.put(Alarm(name)), lambda said: self.inbox.put(Trouble(said)), Stepped
+            lambda name: self.inbox.put(Alarm(name)), lambda said: self.inbox.put(SchedulerFailed(said)), Stepped
         )
         self.daemon = Daemon(
             loaded=Loaded(self.config(), "text"),
@@ -165,7 +164,7 @@ class Simulation:
             starter=self,
             now=self.now,
             monotonic=lambda: self.steady,
-            notify=self.notify,
+            manager=self.manager,
             lines=self.lines,
         )
 

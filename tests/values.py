@@ -23,7 +23,7 @@ from rotator.model import (
 
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-NODES = (Node("n1", "central", "Central"), Node("n2", "rim", "Rim"))
+NODES = (Node("n1", "central"), Node("n2", "rim"))
 SUNDAY = Window(frozenset({6}), time(2), time(5), "Europe/Stockholm")
 WINDOWS = st.builds(
     Window,

@@ -20,11 +20,11 @@ def daemon(context: typer.Context) -> None:
 
     from rotator.config import contents, find, load_text
     from rotator.daemon.children import Process, Processes
-    from rotator.daemon.events import Alarm, Ended, Event, Reload, Shutdown, Trouble
+    from rotator.daemon.events import Alarm, Ended, Event, Reload, SchedulerFailed, Shutdown
     from rotator.daemon.lines import Lines
     from rotator.daemon.loop import Daemon, Loaded
-    from rotator.daemon.notify import Notify
     from rotator.daemon.schedule import Schedule
+    from rotator.daemon.service_manager import ServiceManager
 
     session: Session = context.obj
     source = find(session.config_path, os.environ).absolute()
@@ -45,10 +45,10 @@ def daemon(context: typer.Context) -> None:
     Daemon(
         loaded=first,
         load=loaded,
-        schedule=Schedule(lambda name: inbox.put(Alarm(name)), lambda message: inbox.put(Trouble(message))),
+        schedule=Schedule(lambda name: inbox.put(Alarm(name)), lambda message: inbox.put(SchedulerFailed(message))),
         starter=Processes(source, ended),
         now=lambda: datetime.now(UTC),
         monotonic=time.monotonic,
-        notify=Notify(os.environ),
+        manager=ServiceManager(os.environ),
         lines=Lines(os.environ),
     ).run(inbox)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from rotator.config import schedule, values
-from rotator.model import Algorithm, Auth, Consumers, KeyringBackend, Strategy
+from rotator.model import Algorithm, Auth, Consumers, KeyringBackend
 
 
 REQUIRED: Final = object()
@@ -85,7 +85,7 @@ PROXY: Final[dict[str, Key]] = {
 }
 
 ROTATION: Final[dict[str, Key]] = {
-    "strategy": Key(values.one_of(_words(Strategy), later=("alternate",)), Strategy.IN_PLACE),
+    "strategy": Key(values.one_of({"in-place": "in-place"}, later=("alternate",)), "in-place"),
     "every": Key(values.duration(timedelta(hours=1), timedelta(days=3650))),
     "cron": Key(schedule.cron),
     "window": Key(schedule.windows, ()),

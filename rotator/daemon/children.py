@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rotator.daemon import CHILD_VARIABLE
-from rotator.daemon.notify import Notify
+from rotator.daemon.service_manager import ServiceManager
 
 
 class Handle(Protocol):
@@ -116,4 +116,7 @@ class Process:
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of children: without what systemd means for this process alone."""
-    return {**{name: value for name, value in environ.items() if name not in Notify.PRIVATE}, CHILD_VARIABLE: "1"}
+    return {
+        **{name: value for name, value in environ.items() if name not in ServiceManager.PRIVATE},
+        CHILD_VARIABLE: "1",
+    }

@@ -35,10 +35,10 @@ class Shutdown:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class SchedulerFailed:
     """The scheduler could not do its work."""
 
     message: str
 
 
-Event = Alarm | Ended | Reload | Shutdown | Trouble
+Event = Alarm | Ended | Reload | Shutdown | SchedulerFailed

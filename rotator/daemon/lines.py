@@ -35,6 +35,8 @@ class Lines:
             self._write(ERROR, line)
 
     def _write(self, priority: int, line: str) -> None:
+        if sys.stderr is None:  # closed by whoever started it
+            return
         prefix = f"<{priority}>" if self._journal else ""
         # Whoever reads may be gone; what the daemon is for goes on without.
         with suppress(OSError):
@@ -44,6 +46,8 @@ class Lines:
 
 def _is_journal(stream: str) -> bool:
     """Whether `$JOURNAL_STREAM`, device and inode, is standard error; it may be inherited by a shell."""
+    if sys.stderr is None:
+        return False
     try:
         found = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):

@@ -8,15 +8,14 @@ from typing import Final, Protocol
 
 from rotator.daemon import looks
 from rotator.daemon.children import Child, Handle
-from rotator.daemon.events import Alarm, Ended, Event, Reload, Shutdown, Trouble
+from rotator.daemon.events import Alarm, Ended, Event, Reload, SchedulerFailed, Shutdown
 from rotator.daemon.lines import Lines
 from rotator.daemon.notices import LIMIT, Notices
-from rotator.daemon.notify import Notify
 from rotator.daemon.rotations import Rotations
 from rotator.daemon.schedule import Schedule
+from rotator.daemon.service_manager import ServiceManager
 from rotator.errors import NotStarted, RotatorError
 from rotator.model import Config, ProxySpec, counted
-from rotator.planning.due import Due
 from rotator.planning.starts import next_start, pause, time_limit
 
 
@@ -52,14 +51,6 @@ class Loaded:
     text: str
 
 
-@dataclass(slots=True)
-class Plan:
-    """What is known of one virtual proxy: when it is started next, or why it is not."""
-
-    start: datetime | None
-    found: Due
-
-
 @dataclass
 class Daemon:
     """Everything that the main thread keeps. `step` handles one event; nothing here blocks.
@@ -74,11 +65,11 @@ class Daemon:
     starter: Starter
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
-    notify: Notify
+    manager: ServiceManager
     lines: Lines
     rotations: Rotations = field(init=False)
     notices: Notices = field(init=False)
-    plans: dict[str, Plan] = field(default_factory=dict)
+    starts: dict[str, datetime] = field(default_factory=dict)
     _look: Child | None = None
     _look_again: bool = False
     _looks_failed: int = 0
@@ -143,27 +134,27 @@ class Daemon:
                 self._reload()
             case Shutdown(signal=name):
                 self._stop(name)
-            case Trouble(message=message):
+            case SchedulerFailed(message=message):
                 self.lines.error(RotatorError(message))
             case None:
                 pass
         self.notices.go_on()
-        self.notify.status(self.told())
+        self.manager.status(self.told())
 
     @property
     def patience(self) -> timedelta:
         """How long the next event is waited for; and the time between two beats."""
         if self._stopping:
             return STOPPING_BEAT
-        return min(BEAT_EVERY, self.notify.watchdog / 4) if self.notify.watchdog else BEAT_EVERY
+        return min(BEAT_EVERY, self.manager.watchdog / 4) if self.manager.watchdog else BEAT_EVERY
 
     def _beat(self) -> None:
         """The scheduler's thread has come this far, and so has this one."""
         self.schedule.set(BEAT, self.now() + self.patience)
         if self._healthy:
-            self.notify.feed()
+            self.manager.feed()
         if self._stopping:
-            self.notify.extend(EXTENSION)
+            self.manager.extend(EXTENSION)
 
     def _offset(self) -> float:
         return self.now().timestamp() - self.monotonic()
@@ -225,7 +216,7 @@ class Daemon:
             self._looks_failed = 0
         if not self._ready:
             self._ready = True
-            self.notify.ready()
+            self.manager.ready()
             self.lines.info(f"the daemon runs: {self.told()}")
         if self._look_again:
             self._begin_look()
@@ -249,19 +240,19 @@ class Daemon:
             if not found.due:
                 self.rotations.settled(name)
             start = next_start(specs[name], found, now)
-            self.plans[name] = Plan(start, found)
             if start is None:
-                self.schedule.clear(_alarm(name))
+                self._drop(name)
                 continue
+            self.starts[name] = start
             start = max(start, now + self.rotations.wait(name))
             if found.due and start <= now:
                 self._rotate(specs[name])
             else:
-                self.plans[name].start = start
+                self.starts[name] = start
                 self.schedule.set(_alarm(name), max(start, now + SOON))
 
     def _drop(self, name: str) -> None:
-        self.plans.pop(name, None)
+        self.starts.pop(name, None)
         self.schedule.clear(_alarm(name))
 
     def _rotate(self, spec: ProxySpec) -> None:
@@ -284,7 +275,7 @@ class Daemon:
         """Read the configuration again; one that is broken is told, and the old one stays in force."""
         if self._stopping:
             return
-        self.notify.reloading()
+        self.manager.reloading()
         try:
             self.loaded = self.load()
         except RotatorError as error:
@@ -292,7 +283,7 @@ class Daemon:
             self.lines.warning("the configuration that was read before stays in force")
         else:
             names = frozenset(self.loaded.config.proxies)
-            for name in [name for name in self.plans if name not in names]:
+            for name in [name for name in self.starts if name not in names]:
                 self._drop(name)
             self.rotations.forget(names)
             self.notices.forget(names)
@@ -300,7 +291,7 @@ class Daemon:
             self.lines.info(
                 f"the configuration was read again: {counted(len(names), 'virtual proxy', 'virtual proxies')}"
             )
-        self.notify.ready()
+        self.manager.ready()
         self._begin_look()
 
     def _stop(self, signal: str) -> None:
@@ -308,7 +299,7 @@ class Daemon:
         if self._stopping:
             return
         self._stopping = True
-        self.notify.stopping()
+        self.manager.stopping()
         for name in self.schedule.times():
             if name != BEAT:
                 self.schedule.clear(name)
@@ -328,9 +319,7 @@ class Daemon:
         running = ", ".join(self.rotations.running)
         if self._stopping:
             return f"stopping; waiting for {running}" if running else "stopping"
-        starts = [
-            (plan.start, name) for name, plan in self.plans.items() if plan.start and name not in self.rotations.running
-        ]
+        starts = [(start, name) for name, start in self.starts.items() if name not in self.rotations.running]
         following = min(starts, default=None)
         parts = [f"rotating {running}"] if running else []
         if following:
@@ -338,7 +327,7 @@ class Daemon:
         elif not running:
             parts.append("nothing is planned")
         if self._told:
-            parts.append(f"{len(self._told)} {'error' if len(self._told) == 1 else 'errors'}, told above")
+            parts.append(f"{counted(len(self._told), 'error')}, told above")
         return "; ".join(parts)
 
 

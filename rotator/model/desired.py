@@ -77,6 +77,11 @@ class JwtAccess:
     url: str
     user: User
 
+    @property
+    def prefix(self) -> str:
+        """The prefix of that virtual proxy: the one word that its URL ends in."""
+        return self.url.rpartition("/")[2].lower()
+
 
 SYSTEM_CA = "system"
 """In place of a file: the certificate authorities of the operating system."""
@@ -112,12 +117,6 @@ class Site:
     certificate: CertificateAccess | None = None
     jwt: JwtAccess | None = None
     probe: Mapping[str, ProbeRoute] = field(default_factory=lambda: MappingProxyType({}))
-
-
-class Strategy(StrEnum):
-    """How a key is replaced."""
-
-    IN_PLACE = "in-place"
 
 
 class Algorithm(StrEnum):
@@ -177,7 +176,6 @@ class Rotation:
     cron: str | None = None
     windows: Windows = ()
     jitter: timedelta = timedelta(0)
-    strategy: Strategy = Strategy.IN_PLACE
     key_bits: int = 3072
     algorithm: Algorithm = Algorithm.RS256
     certificate_days: int = 1825

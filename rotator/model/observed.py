@@ -15,7 +15,6 @@ class Node:
 
     id: str
     host: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,7 @@ class _Visit:
                 if answer.status == _UNAUTHORIZED:
                     # The token was taken a moment ago: this 401 is about the session, which a restart may have cut.
                     return LoginOutcome(Verdict.INCONCLUSIVE, "the token was taken, but its session was gone at once")
-        except ServerUnreachable as error:
-            return LoginOutcome(Verdict.UNREACHABLE, error.message)
-        except TlsError as error:
+        except (ServerUnreachable, TlsError) as error:
             return LoginOutcome(Verdict.UNREACHABLE, error.message)
         except ServerError as error:
             return LoginOutcome(Verdict.INCONCLUSIVE, error.message)

@@ -42,11 +42,6 @@ def to_webhook(url: str, ca: str) -> Route:
     return to_url(url, None, ca)
 
 
-def prefix(url: str) -> str:
-    """The prefix at the end of a virtual proxy's URL."""
-    return urlsplit(url).path.strip("/").lower()
-
-
 def to_proxy(site: Site, proxy: ProxyService) -> Route | None:
     """A proxy for test logins: its node's host name and listen port, or what `[site.NAME.probe]` says; None: skip."""
     probe = site.probe.get(proxy.host.lower())

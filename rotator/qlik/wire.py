@@ -96,11 +96,7 @@ def proxy_service(entity: Mapping[str, Any], answer: Answer) -> ProxyService:
 
 def node(entity: Mapping[str, Any], answer: Answer) -> Node:
     """A servernodeconfiguration, condensed or whole."""
-    return Node(
-        id=_name(entity, "id", answer),
-        host=_name(entity, "hostName", answer),
-        name=_text(entity, "name", answer),
-    )
+    return Node(id=_name(entity, "id", answer), host=_name(entity, "hostName", answer))
 
 
 def privileges(entity: Mapping[str, Any], answer: Answer) -> tuple[str, frozenset[str] | None]:

@@ -51,9 +51,9 @@ def test_a_notice_that_cannot_be_ended_starves_neither_watchdog_nor_stop(monkeyp
     run.pass_time(SECOND)
     run.notifying[0].end = lambda _: None
     run.pass_time(HOUR)
-    before = len(run.notify.all)
+    before = len(run.manager.all)
     run.pass_time(MINUTE)
-    assert "WATCHDOG=1" in [message for _, message in run.notify.all[before:]]
+    assert "WATCHDOG=1" in [message for _, message in run.manager.all[before:]]
     run.inbox.put(Shutdown("SIGTERM"))
     run.pass_time(SECOND)
     assert run.daemon.done

@@ -1,6 +1,7 @@
 """The main loop: what it tells people and systemd, and what it does about keyrings and children that hang."""
 
 import json
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +9,11 @@ import pytest
 from simulated import Simulation, ends_with, fails, hangs, succeeds
 from values import key, ring, spec
 
-from rotator.daemon.events import Event, Reload, Shutdown, Trouble
+from rotator.daemon.events import Event, Reload, SchedulerFailed, Shutdown
+from rotator.daemon.lines import Lines
 from rotator.daemon.loop import LOOK_EVERY, LOOK_LIMIT, Loaded
 from rotator.daemon.rotations import DEAD, GRACE, ending
-from rotator.errors import ConfigError, ExitStatus
+from rotator.errors import ConfigError, ExitStatus, RotatorError
 from rotator.model import AnyTime, ProxySpec, Rotation
 from rotator.planning.starts import time_limit
 
@@ -32,11 +34,11 @@ def simulation(
 
 
 def messages(run: Simulation) -> list[str]:
-    return [message for _, message in run.notify.all if message != "WATCHDOG=1"]
+    return [message for _, message in run.manager.all if message != "WATCHDOG=1"]
 
 
 def fed(run: Simulation) -> int:
-    return [message for _, message in run.notify.all].count("WATCHDOG=1")
+    return [message for _, message in run.manager.all].count("WATCHDOG=1")
 
 
 def test_ready_once_the_first_plan_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +160,7 @@ def test_a_child_beyond_its_limit_is_asked_then_killed(monkeypatch: pytest.Monke
     assert (process.asked, process.killed) == (0, False)
     run.pass_time(MINUTE)
     assert (process.asked, process.killed) == (1, False)
-    assert any(line.startswith("<3>") and "takes longer than 0:20:00" in line for line in run.lines.all)
+    assert any(line.startswith("<3>") and f"takes longer than {limit}" in line for line in run.lines.all)
     run.pass_time(GRACE)
     assert (process.asked, process.killed) == (1, True)
     assert any("was killed by signal 9" in line for line in run.lines.all)
@@ -288,7 +290,7 @@ def test_a_machine_without_room_for_a_process_is_told_once(monkeypatch: pytest.M
 
 def test_what_the_scheduler_cannot_do_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     run = simulation(monkeypatch, age=HOUR)
-    run.inbox.put(Trouble("the alarm beat did not ring"))
+    run.inbox.put(SchedulerFailed("the alarm beat did not ring"))
     run.pass_time(MINUTE)
     assert "<3>rotator: error: the alarm beat did not ring" in run.lines.all
 
@@ -310,3 +312,10 @@ def test_what_happens_during_a_look_is_looked_at_after_it(monkeypatch: pytest.Mo
     run.inbox.put(Reload())
     run.pass_time(MINUTE)
     assert len(run.looks) == 2
+
+
+def test_a_daemon_whose_standard_error_is_closed_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    lines = Lines({"JOURNAL_STREAM": "1:2"})
+    lines.info("the daemon runs")
+    lines.error(RotatorError("trouble"))

@@ -188,7 +188,7 @@ def test_a_clock_put_back_makes_no_second_start_and_does_not_stand_still(
 
 
 def fed(run: Simulation) -> list[float]:
-    return [steady for steady, message in run.notify.all if message == "WATCHDOG=1"]
+    return [steady for steady, message in run.manager.all if message == "WATCHDOG=1"]
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,8 @@ def test_no_start_is_wrong_and_none_is_forgotten(
         assert all(later - earlier >= 15 for earlier, later in itertools.pairwise(steady)), "in a loop"
         # Whatever is due now, and was not started, has a reason to wait: a pause, a jitter, its site.
         if due(made, run.rings[made.name], run.wall).due and run.daemon.rotations.free(made):
-            plan = run.daemon.plans[made.name]
-            assert plan.start is not None
-            assert plan.start > run.wall - MINUTE or run.daemon.rotations.wait(made.name) > timedelta(0), made
+            start = run.daemon.starts[made.name]
+            assert start > run.wall - MINUTE or run.daemon.rotations.wait(made.name) > timedelta(0), made
 
 
 def test_what_keeps_failing_is_tried_again_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:

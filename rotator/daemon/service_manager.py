@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 
-class Notify:
+class ServiceManager:
     """Tells the service manager; does nothing where there is none.
 
     Variables that are meant for this process alone are named in `PRIVATE`: children must not inherit them.
