@@ -49,7 +49,7 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
         standing = looking.found(scene, ring, virtual_proxy) if virtual_proxy else None
         planned = plan(scene.spec, ring, virtual_proxy, around, standing)
         changing = not plan_only and not (virtual_proxy is not None and planned.empty)
-        cuts = looking.counted(scene, _restarting(virtual_proxy, planned, around)) if changing else ()
+        cuts = looking.cuts_of_change(scene, _restarting(virtual_proxy, planned, around)) if changing else ()
     if plan_only:
         return _planned(scene, ring, virtual_proxy, planned)
     if virtual_proxy is not None and planned.empty:
@@ -208,7 +208,7 @@ def _check_links(
         if virtual_proxy.id not in linked or lost:
             raise Refused(
                 f"{scene.spec.name}: the proxy on {proxy.host} does not show the link that was made"
-                + (f", and has lost {len(lost)} others" if lost else ""),
+                + (f", and has lost {counted(len(lost), 'other')}" if lost else ""),
                 hint="somebody else edits this proxy: look at Proxies > Virtual proxies in the QMC, then run it again",
             )
 

@@ -39,7 +39,7 @@ def _recovered(scene: Scene) -> Result:
         observed = looking.look(scene, ring)
     except NO_ANSWER as error:
         found = assess(Evidence(ring, None, frozenset(), asked=False))
-        error.hint = f"nothing was changed; {found.way}: rotator recover {scene.spec.name}. {_from_keyring(ring)}"
+        error.hint = f"nothing was changed; {_from_keyring(ring)}; {found.way}: rotator recover {scene.spec.name}"
         raise
     except (Drift, Refused):
         _accept_uncontested(scene)
@@ -74,7 +74,7 @@ def _accept_uncontested(scene: Scene) -> None:
 
 
 def _from_keyring(ring: Ring) -> str:
-    """What the keyring alone says, in one sentence."""
+    """What the keyring alone says, as part of a sentence."""
     current = ring.at(Stage.CURRENT)
     holds = (
         f"the keyring holds {counted(len(ring.keys), 'key')} of it, {short(current.fingerprint)} being current"
@@ -82,7 +82,7 @@ def _from_keyring(ring: Ring) -> str:
         else ""
     )
     doing = f"a change to {short(ring.intent.after)} is not finished" if ring.intent else "no change is under way"
-    return f"{holds or 'The keyring has no current key of it'}; {doing}"
+    return f"{holds or 'the keyring has no current key of it'}; {doing}"
 
 
 def _concluded(scene: Scene, observed: looking.Observed) -> Result:
@@ -152,7 +152,7 @@ def rollback(scene: Scene) -> Result:
     with scene.world.journal.step(looking.LOOK):
         observed = looking.observe(scene, ring)
         previous = _previous(scene, ring, observed)
-        cuts = looking.counted(scene, observed.proxies) if previous is not None else ()
+        cuts = looking.cuts_of_change(scene, observed.proxies) if previous is not None else ()
     if previous is None:
         step = looking.first_step(scene, observed)
         return _rolled_back(scene, rotation.conclude(scene, observed, step, Outcome.ROLLED_BACK, resumed=True))

@@ -1,7 +1,7 @@
 """Findings that stop a run, as errors that say what was found and what to do about it."""
 
 from rotator.errors import Drift, Refused, RestoredKeyring, RotatorError
-from rotator.model import JWT_METHOD, Ring, Stage, VirtualProxy, short
+from rotator.model import JWT_METHOD, Ring, Stage, VirtualProxy, counted, short
 from rotator.planning.recovery import Finding, Found
 
 
@@ -77,7 +77,7 @@ def restored(name: str, stored: int, known: int) -> RestoredKeyring:
     """The error for a keyring with changes up to `stored`, where the journal knows of `known`."""
     what = "no keys of it any more" if stored == 0 else f"an older copy of them ({stored})"
     return RestoredKeyring(
-        f"{name}: rotator has changed its keys {known} times, but the keyring holds {what}",
+        f"{name}: rotator has changed its keys {counted(known, 'time')}, but the keyring holds {what}",
         hint=f"if the keyring was restored from a backup or lost: rotator recover {name}; "
         "if it is the wrong keyring, see [keyring] and the account that runs rotator",
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from rotator.errors import Refused
-from rotator.model import Auth, Baseline, Json, Ring, VirtualProxy
+from rotator.model import Auth, Baseline, Json, Ring, VirtualProxy, counted
 
 
 CERTIFICATE_FIELD = "jwtPublicKeyCertificate"
@@ -37,13 +37,13 @@ def check_complete(name: str, auth: Auth, ring: Ring, observed: VirtualProxy) ->
             hint='run rotator verify once with auth = "certificate": it remembers what root sees',
         )
     seen, due = baseline_of(observed), ring.baseline
-    lost = {
-        "load balancing nodes": len(due.nodes - seen.nodes),
-        "tags": len(due.tags - seen.tags),
-        "custom properties": len(due.custom_properties - seen.custom_properties),
-    }
-    if any(lost.values()):
-        missing = ", ".join(f"{count} {what}" for what, count in lost.items() if count)
+    lost = (
+        (due.nodes - seen.nodes, "load balancing node"),
+        (due.tags - seen.tags, "tag"),
+        (due.custom_properties - seen.custom_properties, "custom property", "custom properties"),
+    )
+    missing = ", ".join(counted(len(ids), *words) for ids, *words in lost if ids)
+    if missing:
         raise Refused(
             f"{name}: the service user does not see {missing} of the virtual proxy, and a PUT would erase them",
             hint="give the service user Read on them, or, if they are gone on purpose, run rotator verify once "

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from rotator.errors import Refused
-from rotator.model import Ring, Stage
+from rotator.model import Ring, Stage, counted
 
 
 class Move(StrEnum):
@@ -31,7 +31,7 @@ def move(name: str, source: Ring, target: Ring, *, deleting: bool) -> Move:
         return Move.THERE
     if source.generation == target.generation:
         raise Refused(
-            f"{name}: both keyrings have changed its keys {source.generation} times, and hold different ones",
+            f"{name}: both keyrings have changed its keys {counted(source.generation, 'time')}, and hold different ones",
             hint=f"only one of them has the key that the server shows: rotator status {name} with each configuration says "
             "which; nothing was changed",
         )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rotator.errors import ExitStatus, UsageError
-from rotator.model import Certificate, Notice, NoticeEvent, Outcome, Result, Standing, Trouble, Warned
+from rotator.model import Certificate, Notice, NoticeEvent, Outcome, Result, Standing, Trouble, Warned, counted
 from rotator.planning.due import DueReason
 
 
@@ -155,7 +155,8 @@ def threshold(ends: datetime, now: datetime) -> int | None:
 def _ends(standing: Standing, certificate: Certificate, ends: datetime, writer: Writer) -> Notice:
     left = (ends - writer.now).days
     when = f"{ends:%Y-%m-%d %H:%M} UTC"
-    told = f"ended on {when}" if ends <= writer.now else f"ends in {left} {'day' if left == 1 else 'days'}, on {when}"
+    soon = f"in {counted(left, 'day')}" if left else "within a day"
+    told = f"ended on {when}" if ends <= writer.now else f"ends {soon}, on {when}"
     if certificate is Certificate.CLIENT:
         message = f"site {standing.site}: the client certificate {told}: rotator cannot reach QRS after that"
         hint = "export a new one in the QMC under Certificates, put it in place of the old one, then run rotator status"

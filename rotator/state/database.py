@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from rotator.errors import JournalError, JournalUnwritable, RotatorError
+from rotator.model import counted
 from rotator.state import directory
 
 
@@ -118,7 +119,7 @@ def check(state: Path) -> str:
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
             runs = database.execute("SELECT count(*) FROM run").fetchone()[0]
-            told = f"the journal is whole, {runs} runs"
+            told = f"the journal is whole, {counted(runs, 'run')}"
     directory.check_writable(state)
     return f"{state}: {told}"
 

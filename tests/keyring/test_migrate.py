@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -265,6 +266,7 @@ def generation(number: int, *keys: object) -> Ring:
         (generation(3, ONE, TWO), generation(4, ONE, TWO), True, Move.THERE),
         (generation(3, ONE), generation(4, ONE), False, None),
         (generation(3, ONE), generation(3, TWO), True, None),
+        (generation(1, ONE), generation(1, TWO), True, None),
         (generation(3, ONE, TWO), generation(4, ONE), True, None),
         (generation(3, ONE), generation(4, TWO), True, None),
     ],
@@ -274,5 +276,6 @@ def test_what_may_move(source: Ring, target: Ring, deleting: bool, due: Move | N
         with pytest.raises(Refused) as caught:
             move("portal", source, target, deleting=deleting)
         assert caught.value.hint
+        assert not re.search(r"\b1 times\b", caught.value.message)
     else:
         assert move("portal", source, target, deleting=deleting) is due

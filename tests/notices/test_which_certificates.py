@@ -31,6 +31,8 @@ def test_a_certificate_that_is_seen_late_is_told_once_and_a_new_one_anew() -> No
     assert expiring([stands], [warning], writer()) == ()
     renewed = replace(stands, certificate_ends=NOW + timedelta(days=10))
     assert [after.days for _, after in expiring([renewed], [warning], writer())] == [14]
+    today = replace(stands, certificate_ends=NOW + timedelta(hours=5))
+    assert "the client certificate ends within a day, on " in expiring([today], [], writer())[0][0].message
     gone = replace(stands, certificate_ends=NOW - timedelta(days=1))
     assert "ended on" in expiring([gone], [], writer())[0][0].message
     assert expiring([replace(stands, certificate_ends=None)], [], writer()) == ()

@@ -106,7 +106,7 @@ def test_lists_that_shrank_are_not_put() -> None:
     less = observed("a", entity={"loadBalancingServerNodes": [{"id": "n1"}], "tags": []})
     check_complete("portal", Auth.JWT, keys, full)
     check_complete("portal", Auth.CERTIFICATE, keys, less)
-    with pytest.raises(Refused, match="1 load balancing nodes, 1 tags"):
+    with pytest.raises(Refused, match="1 load balancing node, 1 tag of"):
         check_complete("portal", Auth.JWT, keys, less)
     with pytest.raises(Refused, match="cannot be told"):
         check_complete("portal", Auth.JWT, replace(keys, baseline=None), full)

@@ -7,7 +7,7 @@ from values import NOW, key, observed, ring
 
 from rotator.errors import Drift, Refused
 from rotator.model import Ring, Stage, VirtualProxy
-from rotator.planning.drift import lost_key, problem
+from rotator.planning.drift import lost_key, problem, restored
 from rotator.planning.recovery import Finding, Found, Way
 from rotator.report.keys import key_rows
 
@@ -45,3 +45,8 @@ def test_nothing_at_all_is_refused_and_a_certificate_that_cannot_be_read_is_drif
 def test_keys_are_told_newest_first() -> None:
     keys = ring(key("a", created=NOW - timedelta(days=1)), key("b", created=NOW), key("c", created=NOW - timedelta(2)))
     assert [str(row["fingerprint"])[0] for row in key_rows(keys)] == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(("known", "said"), [(1, "changed its keys 1 time, but"), (2, "changed its keys 2 times, but")])
+def test_an_older_copy_of_the_keyring_is_told_in_good_english(known: int, said: str) -> None:
+    assert said in restored("portal", 0, known).message

@@ -89,7 +89,7 @@ PLANTED: Final = (
     Planted(
         "lists that shrank unnoticed",
         "planning/entity.py",
-        "    if any(lost.values()):\n",
+        "    if missing:\n",
         "    if False:\n",
         "tests/story/test_access_by_jwt.py::test_lists_that_the_service_user_does_not_see_are_not_erased",
     ),

@@ -25,7 +25,9 @@ def test_one_thing_and_several(number: int, names: tuple[str, ...], said: str) -
 
 
 def test_one_of_anything_is_not_said_as_several(portal: Sandbox) -> None:
+    first = portal.rotator("doctor").out
     said = portal.rotator("-v", "history").out + portal.rotator("keys", "prune").out
+    assert "the journal is whole, 1 run\n" in first
     said += portal.rotator("release", "portal").out
     assert ", 1 key kept" in said
     assert "portal: released: 1 key deleted here" in said

@@ -42,6 +42,12 @@ def test_creating_and_repairing(story: Story, world: World) -> None:
     assert story.run("create-proxy", verb=create_proxy).exit == 0
 
 
+def test_links_that_somebody_takes_away_meanwhile_are_told(story: Story, world: World) -> None:
+    central = Stroke("PUT qrs", 2, None, meanwhile=lambda: world.server.unlink(HOSTS[0]))
+    assert story.run("create-proxy", central).exit == 1
+    assert story.run("create-proxy").exit == 0
+
+
 @pytest.mark.parametrize("label", ["POST qrs", "PUT qrs", "GET qrs", "set"])
 @pytest.mark.parametrize("act", ["crash before", "crash after", "lost", "late", "refused", "409", "403"])
 def test_creating_cut_short(story: Story, world: World, label: str, act: str) -> None:

@@ -210,6 +210,12 @@ class Server:
                 links.append(found["id"])
             self.repository._relinked(self.repository.proxies[service], links, "CORP\\admin")
 
+    def unlink(self, host: str) -> None:
+        """Somebody takes every link of the proxy on a host away."""
+        for service, node in self.nodes.items():
+            if node.host == host:
+                self.repository._relinked(self.repository.proxies[service], [], "CORP\\admin")
+
     def log_in(self, host: str, prefix: str, token: str) -> Session | None:
         """A session by a token, as a user would get it."""
         request = Request("GET", f"/{prefix}/qps/csrftoken", {}, CIMultiDict(Authorization=f"Bearer {token}"))
