@@ -13,6 +13,19 @@ def current() -> str:
         return "an unnamed account"
 
 
+def of_group(gid: int) -> str | None:
+    """The account that is named as a group of POSIX is, None where there is none: a program's account has such a group."""
+    if sys.platform == "win32":
+        return None
+    import grp  # noqa: PLC0415 - not on Windows
+    import pwd  # noqa: PLC0415
+
+    try:
+        return pwd.getpwnam(grp.getgrgid(gid).gr_name).pw_name
+    except KeyError:
+        return None
+
+
 def account(uid: int) -> str:
     """The name of an account of POSIX, or its number where it has none."""
     if sys.platform == "win32":

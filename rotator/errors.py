@@ -37,6 +37,7 @@
     |   `-- UnexpectedAnswer                   not the JSON we know, too large, cut short
     |-- Refused                             1  a request that would break a rule; nothing was changed
     |-- VerificationFailed                  1  a test login said no
+    |-- FoundWrong                             what a command that goes on finds wrong, with a status of its own
     |-- SeenFromOutside                     1  what a process could not say for itself; the daemon says it
     |   |-- RunFailed                          killed, or with a status that no run tells of
     |   |-- RunTooLong                         beyond its limit
@@ -105,6 +106,13 @@ class RotatorError(Exception):
     def reason(self) -> str:
         """The error as one constant word for scripts: the name of its class."""
         return type(self).__name__
+
+    def about(self, names: "Sequence[str]") -> Self:
+        """This error, beginning with whom it is about where it does not yet."""
+        name = ", ".join(names)
+        if not self.message.startswith(f"{name}: "):
+            self.message = f"{name}: {self.message}"
+        return self
 
     def with_checks(self, checks: "Sequence[Check]") -> Self:
         """This error, carrying the test logins that led to it."""
@@ -272,6 +280,19 @@ class Refused(RotatorError):
 
 class VerificationFailed(RotatorError):
     """A test login did not end as it must."""
+
+
+class FoundWrong(RotatorError):
+    """What a command that shows how things stand has found wrong. `reason` and `exit_status` are those of its result."""
+
+    def __init__(self, message: str, *, hint: str | None, reason: str, exit_status: ExitStatus) -> None:
+        super().__init__(message, hint=hint)
+        self.found, self.exit_status = reason, exit_status
+
+    @property
+    def reason(self) -> str:
+        """The result's."""
+        return self.found
 
 
 class SeenFromOutside(RotatorError):

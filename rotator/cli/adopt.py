@@ -1,12 +1,12 @@
 """rotator adopt."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rotator.cli.options import AsJson, Name, SiteName, Yes
 from rotator.cli.session import Session
+from rotator.cli.terminal import can_ask
 from rotator.errors import KeyMaterialError, UsageError
 from rotator.model import short
 from rotator.report import text
@@ -47,7 +47,7 @@ def adopt(
         raise UsageError("adopt takes either --key FILE or --replace-key", hint="see rotator adopt --help")
     if fingerprint is not None and not replace_key:
         raise UsageError("--fingerprint belongs to --replace-key", hint="see rotator adopt --help")
-    wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
+    wiring = Wiring(session, consent=None if can_ask() and not yes else True)
     # What is taken in is proven by a login, or confirmed by a person: an older or empty keyring does not stop it.
     if key is not None:
         private = _private(key)
@@ -62,7 +62,7 @@ def typed_fingerprint(scene: "Scene") -> str:
     """The fingerprint as a person at the terminal typed it; elsewhere nothing, which is then refused."""
     from rotator import adoption
 
-    if not sys.stdin.isatty():
+    if not can_ask():
         return ""
     shown = adoption.shown_fingerprint(scene)
     typer.echo(f"rotator: the virtual proxy holds the key {short(shown) if shown else 'none'}", err=True)

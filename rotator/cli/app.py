@@ -37,6 +37,7 @@ from rotator.cli.sandbox import sandbox
 from rotator.cli.session import Session, emit, log_to_stderr
 from rotator.cli.status import status
 from rotator.cli.telling import after_death
+from rotator.cli.terminal import piped
 from rotator.cli.token import token
 from rotator.cli.verify import verify
 from rotator.errors import ExitStatus, PersonNeeded, RotatorError, UsageError
@@ -89,7 +90,13 @@ app.add_typer(keys, name="keys", short_help="List, export, prune, move and resea
 def options(
     context: typer.Context,
     config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="The configuration file (or $ROTATOR_CONFIG).")
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="The configuration file (or $ROTATOR_CONFIG).",
+            readable=False,  # who may read it is told where it is read
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell every step on standard error.")] = False,
     config_from_stdin: Annotated[
@@ -106,9 +113,9 @@ def options(
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(ExitStatus.USAGE)
-    context.obj = Session(context.invoked_subcommand or "", config, verbose, at_end=context.call_on_close)
+    context.obj = Session(context.invoked_subcommand, config, verbose, at_end=context.call_on_close)
     if config_from_stdin:
-        context.obj.config_text = sys.stdin.buffer.read().decode()
+        context.obj.config_text = piped("--config-from-stdin").decode()
     _started.append(context.obj)
     if verbose:
         log_to_stderr()

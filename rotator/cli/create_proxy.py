@@ -1,12 +1,12 @@
 """rotator create-proxy."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from rotator.cli.options import AsJson, Names, SiteName, Yes
 from rotator.cli.session import Session
+from rotator.cli.terminal import can_ask
 from rotator.model import Outcome, Result
 from rotator.report import text
 
@@ -29,7 +29,7 @@ def create_proxy(
     from rotator.provisioning import create_proxy as verb
 
     session: Session = context.obj
-    wiring = Wiring(session, consent=True if yes else None if sys.stdin.isatty() else False)
+    wiring = Wiring(session, consent=True if yes else None if can_ask() else False)
     specs = session.specs(names, site)
     if plan:
         results, errors = session.each(

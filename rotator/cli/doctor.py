@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
-from rotator.cli.session import Session
+from rotator.cli.output import told
+from rotator.cli.session import Session, found_wrong
 from rotator.errors import ExitStatus, RotatorError
 from rotator.model import Auth, Outcome, ProxySpec, Result, Site
 from rotator.report import text
@@ -27,10 +28,10 @@ def doctor(context: typer.Context, names: Names = None, site: SiteName = None, a
         rows = [[result.reason, _of(result), str(result.extra["health"]), result.message] for result in results]
         typer.echo(text.table(("check", "of", "result", "detail"), rows))
         for result in results:
-            if result.hint:
-                about = " ".join(filter(None, (result.reason, _of(result))))
-                typer.echo(text.printable(f"rotator: hint: {about}: {result.hint}"), err=True)
-    session.finish(results, as_json=as_json, show=lambda _: "")
+            if result.hint and not result.exit_status:
+                told(f"rotator: hint: {_about(result)}: {result.hint}")
+    errors = [found_wrong(result, _about(result)) for result in results if result.exit_status]
+    session.finish(results, errors, as_json=as_json, show=lambda _: "")
 
 
 def _results(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Result]:
@@ -110,6 +111,11 @@ def _permissions(site: Site) -> "Iterator[Trial]":
             yield Trial("permissions", Health.OK, f"{path} is for its owner or a group alone")
         else:
             yield Trial("permissions", Health.WARNING, fault.message, fault.hint)
+
+
+def _about(result: Result) -> str:
+    """The same with the check, for a line that stands alone."""
+    return " ".join(filter(None, (result.reason, _of(result))))
 
 
 def _of(result: Result) -> str:

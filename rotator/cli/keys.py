@@ -105,9 +105,9 @@ def export(
     context: typer.Context,
     name: Name,
     form: Annotated[
-        Literal["pem", "jwks"],
-        typer.Option("--format", help="The public side: pem (public key and certificate) or jwks."),
-    ] = "pem",
+        Literal["pem", "jwks"] | None,
+        typer.Option("--format", help="The public side: pem (public key and certificate) or jwks.", show_default="pem"),
+    ] = None,
     private: Annotated[bool, typer.Option("--private", help="The private key, as PKCS#8 PEM, to --output.")] = False,
     stage: Annotated[Literal["pending", "current"], typer.Option("--stage", help="Which key.")] = "current",
     output: Annotated[
@@ -123,6 +123,11 @@ def export(
     session: Session = context.obj
     session.command = "keys export"
     spec = session.one(name, site)
+    if private and form is not None:
+        raise UsageError(
+            "--format is for the public side: a private key is written as PKCS#8 PEM",
+            hint="take out --format or --private",
+        )
     if private and output is None:
         raise UsageError(
             "a private key is never printed",
@@ -139,7 +144,7 @@ def export(
         shown = f"{name}: the {stage} private key {short(version.fingerprint)} is in {output}"
         write_private(output, key.to_pem())
     else:
-        shown = _public(spec, key, certificate, form)
+        shown = _public(spec, key, certificate, form or "pem")
         told["certificate"] = certificate
         told["jwks"] = {"keys": [{**key.jwk(spec.rotation.algorithm)}]}
         if output is not None:

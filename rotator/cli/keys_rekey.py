@@ -29,6 +29,7 @@ def rekey(
     from rotator.cli.keyring import belonging
     from rotator.cli.whole_keyring import KEYRING, held, reference
     from rotator.config import place
+    from rotator.config.writing import quoted
     from rotator.keystore import inventory
     from rotator.keystore.backends import open_for_rekey, read_master_key
 
@@ -51,7 +52,7 @@ def rekey(
         told: dict[str, Json] = {"items": items, "change": None}
         if new != settings.master_key:
             where = place(config.source, ("keyring", "master_key"))
-            told["change"] = {"where": where, "to": f'master_key = "{new}"'}
+            told["change"] = {"where": where, "to": f"master_key = {quoted(str(new))}"}
         outcome = Outcome.REKEYED if changed else Outcome.UNCHANGED
         result = ending.took(Result(*KEYRING, outcome, "Rekeyed", message, extra=told))
     session.finish([result], as_json=as_json, show=_shown)

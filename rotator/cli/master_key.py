@@ -1,6 +1,5 @@
 """rotator keys master-key."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +7,7 @@ import typer
 
 from rotator.cli.options import AsJson
 from rotator.cli.session import Session
+from rotator.cli.terminal import STANDARD_INPUT, piped
 from rotator.errors import SecretUnavailable, UsageError
 from rotator.model import Outcome, Result, SecretKind, SecretRef
 
@@ -21,9 +21,13 @@ def master_key(
         Path | None, typer.Option("--dpapi", metavar="FILE", help="A new file that Windows protects (DPAPI).")
     ] = None,
     scope: Annotated[
-        Literal["machine", "user"],
-        typer.Option("--scope", help="Who opens it: who may read it on this machine, or this account alone."),
-    ] = "machine",
+        Literal["machine", "user"] | None,
+        typer.Option(
+            "--scope",
+            help="With --dpapi, who opens it: who may read it on this machine, or this account alone.",
+            show_default="machine",
+        ),
+    ] = None,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Protect this master key, or - for standard input.")
     ] = None,
@@ -34,16 +38,21 @@ def master_key(
     With --dpapi the file is of use on this machine alone, for scheduled tasks that cannot open the Credential Manager.
     """
     from rotator.cli.files import write_private
+    from rotator.config.writing import quoted
     from rotator.keystore.sealing import as_file, new_master_key
 
     session: Session = context.obj
     session.command = "keys master-key"
     if (output is None) == (dpapi is None):
         raise UsageError("name one new file for the master key", hint="--output FILE, or on Windows --dpapi FILE")
+    if scope is not None and dpapi is None:
+        raise UsageError(
+            "--scope belongs to --dpapi", hint="who may read the file of --output is said by its mode alone"
+        )
     key = new_master_key() if source is None else _given(source)
     if dpapi is not None:
         file, reference = dpapi.absolute(), SecretRef(SecretKind.DPAPI, str(dpapi.absolute()))
-        write_private(file, _protected(reference, key, scope))
+        write_private(file, _protected(reference, key, scope or "machine"))
         opens = "this account alone" if scope == "user" else "every account of this machine that may read it"
         told = f"{file} holds the master key for {opens}"
     else:
@@ -57,11 +66,9 @@ def master_key(
         outcome=Outcome.SHOWN,
         reason="MasterKeyWritten",
         message=told,
-        extra={"file": str(file), "reference": str(reference), "scope": scope if dpapi else None},
+        extra={"file": str(file), "reference": str(reference), "scope": (scope or "machine") if dpapi else None},
     )
-    shown = (
-        f"{told}\nin [keyring]: master_key = '{reference}'\nwithout it the keyring is lost: keep a copy apart from it"
-    )
+    shown = f"{told}\nin [keyring]: master_key = {quoted(str(reference))}\nwithout it the keyring is lost: keep a copy apart from it"
     session.finish([result], as_json=as_json, show=lambda _: shown)
 
 
@@ -70,8 +77,8 @@ def _given(source: Path) -> bytes:
     from rotator.keystore.sealing import master_key as checked
     from rotator.keystore.secret_refs import read
 
-    if source == Path("-"):
-        return checked(sys.stdin.buffer.read(1024), "standard input")
+    if source == Path(STANDARD_INPUT):
+        return checked(piped(f"--from {source}", 1024), "standard input")
     reference = SecretRef(SecretKind.FILE, str(source))
     return checked(read(reference, {}), str(source))
 

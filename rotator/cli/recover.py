@@ -1,12 +1,12 @@
 """rotator recover."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rotator.cli.options import AsJson, Names, SiteName, Yes
 from rotator.cli.session import Session
+from rotator.cli.terminal import can_ask
 from rotator.errors import UsageError
 from rotator.report import text
 
@@ -46,7 +46,7 @@ def recover(
         raise UsageError("--fingerprint belongs to --replace-lost-key", hint="see rotator recover --help")
     if replace_lost_key and len(specs) != 1:
         raise UsageError("--replace-lost-key is for one virtual proxy", hint="name it: rotator recover NAME …")
-    wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
+    wiring = Wiring(session, consent=None if can_ask() and not yes else True)
     lost = None
     if replace_lost_key:
         from rotator.cli.adopt import typed_fingerprint

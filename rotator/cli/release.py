@@ -1,6 +1,5 @@
 """rotator release."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from rotator.cli.options import AsJson, Name, SiteName, Yes
 from rotator.cli.session import Session
+from rotator.cli.terminal import can_ask
 from rotator.errors import TryLater
 
 
@@ -30,7 +30,7 @@ def release(
     session: Session = context.obj
     spec = session.one(name, site)
     wiring = Wiring(session)
-    if private_to is None and not yes and sys.stdin.isatty() and not _sure(name):
+    if private_to is None and not yes and can_ask() and not _sure(name):
         raise TryLater(f"{name}: not confirmed; nothing was deleted")
     take_along = None if private_to is None else lambda key: write_private(private_to, key.to_pem())
     results, errors = wiring.each([spec], lambda scene: verb(scene, take_along))

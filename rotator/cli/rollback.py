@@ -1,11 +1,10 @@
 """rotator rollback."""
 
-import sys
-
 import typer
 
 from rotator.cli.options import AsJson, Name, SiteName, Yes
 from rotator.cli.session import Session
+from rotator.cli.terminal import can_ask
 from rotator.report import text
 
 
@@ -21,6 +20,6 @@ def rollback(
     from rotator.recovery import rollback as verb
 
     session: Session = context.obj
-    wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
+    wiring = Wiring(session, consent=None if can_ask() and not yes else True)
     results, errors = wiring.each([session.one(name, site)], verb)
     session.finish(results, errors, as_json=as_json, show=text.with_checks)

@@ -1,6 +1,5 @@
 """rotator rotate."""
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from rotator.cli.options import AsJson, Names, SiteName, Yes
 from rotator.cli.session import Session
+from rotator.cli.terminal import can_ask, is_watched
 from rotator.errors import UsageError
 from rotator.model import ProxySpec
 from rotator.report import text
@@ -40,7 +40,7 @@ def rotate(
 
     session: Session = context.obj
     specs = _chosen(session, names, site, everything=everything)
-    wiring = Wiring(session, consent=None if sys.stdin.isatty() and not yes else True)
+    wiring = Wiring(session, consent=None if can_ask() and not yes else True)
     if now:
         wiring.expect_key(specs[0].rotation.key_bits)
     options = Options(now=now or prepare, dry_run=dry_run, prepare=prepare, ignore_window=ignore_window)
@@ -65,7 +65,7 @@ def _chosen(
     if names or everything or len(specs) == 1:
         return specs
     listed = ", ".join(spec.name for spec in specs)
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (can_ask() and is_watched()):
         raise UsageError(f"there are several virtual proxies: {listed}", hint="name those to rotate, or say --all")
     typer.echo(f"rotator: there are several virtual proxies: {listed}", err=True)
     answer = typer.prompt("Which (names, or all)", err=True)

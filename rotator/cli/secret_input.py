@@ -1,16 +1,15 @@
 """Secrets that a command takes in: from a prompt without echo, a file, or standard input; never from an argument."""
 
 import getpass
-import sys
 from pathlib import Path
 from typing import Final
 
 import typer
 
+from rotator.cli.terminal import STANDARD_INPUT, can_ask, piped
 from rotator.errors import UsageError
 
 
-STANDARD_INPUT: Final = "-"
 LARGEST: Final = 64 * 1024
 """Bytes: an RSA key of 16,384 bits in PEM has 13 KB."""
 
@@ -18,7 +17,9 @@ LARGEST: Final = 64 * 1024
 def given(source: str, option: str) -> bytes:
     """What the file `source` holds (`-`: standard input); of what is larger than LARGEST, more than that. Raises UsageError."""
     try:
-        with sys.stdin.buffer if source == STANDARD_INPUT else Path(source).open("rb") as file:
+        if source == STANDARD_INPUT:
+            return piped(f"{option} {source}", LARGEST + 1)
+        with Path(source).open("rb") as file:
             return file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(
@@ -33,7 +34,7 @@ def secret_text(source: str | None, option: str, question: str) -> str:
     Without the line end that editors add. Raises UsageError.
     """
     if source is None:
-        if not sys.stdin.isatty():
+        if not can_ask():
             raise UsageError(f"{option} is missing", hint=f"{option} FILE reads it from a file, {option} - from a pipe")
         return hidden(question)
     data = given(source, option)

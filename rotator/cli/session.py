@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from rotator.cli.output import Unwritten, silence, told
-from rotator.errors import ExitStatus, NotTold, RotatorError, UsageError, worst
+from rotator.cli.terminal import is_watched
+from rotator.errors import ExitStatus, FoundWrong, NotTold, RotatorError, UsageError, worst
 from rotator.model import Outcome, ProxySpec, Result
 from rotator.report import text
 
@@ -49,7 +50,7 @@ class Session:
 
     def tell(self, line: str) -> None:
         """Progress: for a person at a terminal, or with -v."""
-        if self.verbose or sys.stderr.isatty():
+        if self.verbose or is_watched():
             told(f"rotator: {line}")
 
     def warn(self, line: str) -> None:
@@ -78,15 +79,21 @@ class Session:
     def each(
         self, specs: Sequence[ProxySpec], verb: Callable[[ProxySpec], Result]
     ) -> tuple[list[Result], list[RotatorError]]:
-        """Do `verb` for each: that one fails does not hurt the others. Errors are among the results, and alone too."""
-        results, errors = [], []
+        """Do `verb` for each: that one fails does not hurt the others. Errors are among the results, and alone too.
+
+        Alone, an error names whom it is about where there are several; what several have in common, as a server that is
+        down, is told once.
+        """
+        results: list[Result] = []
+        errors: dict[tuple[str, str, str | None], tuple[RotatorError, list[str]]] = {}
         for spec in specs:
             try:
                 results.append(verb(spec))
             except RotatorError as error:
-                errors.append(error)
                 results.append(failed(spec, error))
-        return results, errors
+                errors.setdefault((error.reason, error.message, error.hint), (error, []))[1].append(spec.name)
+        several = len(specs) > 1
+        return results, [error.about(names) if several else error for error, names in errors.values()]
 
     def finish(
         self,
@@ -171,6 +178,13 @@ def failed(spec: ProxySpec, error: RotatorError) -> Result:
         checks=error.checks,
         exit_status=error.exit_status,
     )
+
+
+def found_wrong(result: Result, name: str = "") -> FoundWrong:
+    """What a result that shows how things stand says is wrong, as an error; about `name` where that is not its own."""
+    said = result.message.removeprefix(f"{result.name}: ")
+    error = FoundWrong(said, hint=result.hint, reason=result.reason, exit_status=ExitStatus(result.exit_status))
+    return error.about([name or result.name])
 
 
 def log_to_stderr() -> None:

@@ -3,8 +3,7 @@
 import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
-from rotator.cli.output import told
-from rotator.cli.session import Session
+from rotator.cli.session import Session, found_wrong
 from rotator.model import Json, Outcome, Result, counted, short
 from rotator.report import text
 
@@ -22,15 +21,11 @@ def status(context: typer.Context, names: Names = None, site: SiteName = None, a
     wiring = Wiring(session)
     specs = session.specs(names, site)
     results, errors = session.each(specs, lambda spec: verb(wiring.scene(spec)))
+    shown = [result for result in results if result.outcome is not Outcome.FAILED]
+    errors += [found_wrong(result) for result in shown if result.exit_status]
     errors += after_look(session, wiring, specs)
-    rows = [_row(result) for result in results if result.outcome is not Outcome.FAILED]
-    if not as_json:
-        for result in results:
-            if result.exit_status and result.outcome is not Outcome.FAILED:
-                told(f"rotator: error: {result.message}")
-                told(f"rotator: hint: {result.hint}")
-    shown = text.table(HEAD, rows) if rows else ""
-    session.finish(results, errors, as_json=as_json, show=_under_way, above=shown)
+    above = text.table(HEAD, map(_row, shown)) if shown else ""
+    session.finish(results, errors, as_json=as_json, show=_under_way, above=above)
 
 
 def _under_way(result: Result) -> str:

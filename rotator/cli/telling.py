@@ -1,13 +1,13 @@
 """What follows a command: people are told what they must know of it, and the metrics are brought up to date."""
 
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rotator.cli.session import Session
+from rotator.cli.terminal import is_watched
 from rotator.errors import ConfigError, RotatorError
 from rotator.model import Config, Outcome, ProxySpec, Result, Standing, Telling
 
@@ -21,7 +21,7 @@ def afterwards(session: Session, telling: Telling) -> "Afterwards":
     """The adapters that tell. A person at a terminal reads errors there."""
     from rotator.afterwards import Afterwards
 
-    return Afterwards(telling, os.environ, lambda: datetime.now(UTC), session.command, attended=sys.stderr.isatty())
+    return Afterwards(telling, os.environ, lambda: datetime.now(UTC), session.command, attended=is_watched())
 
 
 def known(config: Config) -> set[tuple[str, str]]:

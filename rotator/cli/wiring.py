@@ -1,7 +1,6 @@
 """The adapters put together: the only file that knows every one of them."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from rotator.cli import telling
 from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
+from rotator.cli.terminal import can_ask
 from rotator.errors import JournalError, Refused, RotatorError, SecretUnavailable, UsageError
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
@@ -146,18 +146,13 @@ class SiteAccess:
         """QRS through the virtual proxy that `[site.NAME.jwt]` names, whose key is in the keyring too."""
         access = site.jwt
         assert access is not None  # noqa: S101 - as above
-        prefix = routes.prefix(access.url)
-        spec = next((spec for spec in self._specs if spec.site == site.name and spec.prefix == prefix), None)
-        if spec is None:
-            raise UsageError(
-                f'site {site.name}: auth = "jwt" goes through the virtual proxy {prefix!r}, which has no [proxy.NAME] here',
-                hint="add a table for it: its key signs rotator's own tokens, and is rotated like the others",
-            )
+        # The configuration demands a table for it.
+        spec = next(spec for spec in self._specs if (spec.site, spec.prefix) == (site.name, access.prefix))
         keystore = self._keyring.keystore(spec)
         version = keystore.ring().at(Stage.CURRENT)
         if version is None:
             raise Refused(
-                f"site {site.name}: the keyring has no key for the virtual proxy {prefix!r} that leads to QRS",
+                f"site {site.name}: the keyring has no key for the virtual proxy {access.prefix!r} that leads to QRS",
                 hint=f'create it under auth = "certificate": rotator create-proxy {spec.name}',
             )
         key = keystore.key(version)
@@ -237,9 +232,7 @@ class Wiring:
             tell=self._session.tell,
             consent=self._ask,
         )
-        return Scene(
-            spec, site.auth, world, way=routes.prefix(site.jwt.url) if site.auth is Auth.JWT and site.jwt else None
-        )
+        return Scene(spec, site.auth, world, way=site.jwt.prefix if site.auth is Auth.JWT and site.jwt else None)
 
     def each(
         self, specs: Sequence[ProxySpec], verb: Callable[[Scene], Result], *, recovering: bool = False
@@ -306,7 +299,7 @@ class Wiring:
         if self._consent:
             return True
         told = ", ".join(f"{cut.host} ({_sessions(cut)})" for cut in cuts)
-        if self._consent is None and sys.stdin.isatty():
+        if self._consent is None and can_ask():
             typer.echo(f"rotator: these proxies restart, and end their sessions: {told}", err=True)
             try:
                 with self._stop.waiting():

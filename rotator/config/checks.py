@@ -14,6 +14,7 @@ from rotator.model import (
     Consumers,
     KeyringBackend,
     ProxySpec,
+    Site,
     Windows,
     constant,
 )
@@ -148,6 +149,18 @@ def sites(reading: Reading, given: Mapping[str, Any], *, declared: frozenset[str
         if isinstance(site, str) and site.strip() and site not in declared:
             known = ", ".join(sorted(declared)) or "none"
             reading.wrong(("proxy", name, "site"), f'= "{site}" is not configured; there is: {known}')
+
+
+def ways(reading: Reading, sites: Mapping[str, Site], given: Mapping[str, Any]) -> None:
+    """The virtual proxy that leads to QRS under `auth = "jwt"` has a table: its key in the keyring signs rotator's tokens."""
+    there = [(table.get("site"), table.get("prefix")) for table in given.values() if isinstance(table, dict)]
+    for name, site in sites.items():
+        if site.auth is Auth.JWT and site.jwt is not None and (name, site.jwt.prefix) not in there:
+            reading.wrong(
+                ("site", name, "jwt", "url"),
+                f'leads through the virtual proxy "{site.jwt.prefix}" of this site, which has no table: add a [proxy.NAME] '
+                f'with site = "{name}" and prefix = "{site.jwt.prefix}", as its key signs rotator\'s own tokens',
+            )
 
 
 def unique(reading: Reading, proxies: Mapping[str, ProxySpec]) -> None:

@@ -45,6 +45,7 @@ def _loaded(reading: Reading, document: Mapping[str, Any], environ: Mapping[str,
     sites = _named(reading, document, "site", _site)
     proxies = _named(reading, document, "proxy", _proxy)
     checks.sites(reading, _tables(document.get("proxy")), declared=frozenset(_tables(document.get("site"))))
+    checks.ways(reading, sites, _tables(document.get("proxy")))
     checks.unique(reading, proxies)
     if reading.problems or keyring is None or state is None:
         raise _mistaken(reading)

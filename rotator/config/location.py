@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final
 
+from rotator.accounts import account, of_group
 from rotator.errors import ConfigError
+from rotator.invocation import as_account
 from rotator.ownership import Use, guard
 
 
@@ -24,20 +26,48 @@ EXAMPLE: Final = "rotator.example.toml"
 def find(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.platform) -> Path:
     """The configuration file: `--config`, `$ROTATOR_CONFIG`, the machine's folder, the user's folder.
 
-    Raises ConfigError naming every place that was looked at.
+    Raises ConfigError naming every place that was looked at, or the one that this account may not look at: what is in it
+    might come first.
     """
     if explicit is not None:
         return _guarded(explicit, environ, platform)
     if environ.get(VARIABLE):
         return _guarded(Path(environ[VARIABLE]), environ, platform)
     places = [folder / FILE for folder in _folders(environ, platform)]
-    found = next((place for place in places if place.is_file()), None)
+    found = next((place for place in places if _is_file(place)), None)
     if found is not None:
         return _guarded(found, environ, platform)
     raise ConfigError(
         "there is no configuration file; looked for " + ", ".join(str(place) for place in places),
         hint=f"name it with --config FILE or ${VARIABLE}; to try rotator without a Qlik Sense: rotator demo",
     )
+
+
+def _is_file(place: Path) -> bool:
+    """Whether it is there. Raises ConfigError where this account may not see that."""
+    try:
+        return stat.S_ISREG(place.stat().st_mode)
+    except PermissionError as error:
+        raise denied(place, error) from None
+    except OSError:
+        return False
+
+
+def denied(place: Path, error: PermissionError) -> ConfigError:
+    """The error for a file that this account may not look at, with the command for an account that may."""
+    return ConfigError(
+        f"{place} cannot be read by this account, {guard().account()}: {error.strerror}",
+        hint=f"run it as an account that may: {as_account(_reader(place))}; or name another file with --config FILE",
+    )
+
+
+def _reader(place: Path) -> str:
+    """An account that may look at a place: of the first thing on the way back that shows it, owner or, for root's, group."""
+    for each in (place, *place.absolute().parents):
+        with suppress(OSError):
+            found = each.stat()
+            return (of_group(found.st_gid) if found.st_uid == 0 else None) or account(found.st_uid)
+    return account(0)
 
 
 def destination(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.platform) -> Path:

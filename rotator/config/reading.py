@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from rotator.config.location import denied
 from rotator.config.tables import REQUIRED, Key
 from rotator.config.values import BARE, Wrong, kind
 from rotator.errors import ConfigError
@@ -85,6 +86,8 @@ def contents(source: Path) -> str:
         return source.read_bytes().decode("utf-8")
     except IsADirectoryError:
         raise ConfigError(f"{source} is a folder", hint=f"name the file: --config {source / 'rotator.toml'}") from None
+    except PermissionError as error:
+        raise denied(source, error) from None
     except OSError as error:
         raise ConfigError(
             f"{source} cannot be read: {error.strerror}", hint="see that it is there and readable by this user"

@@ -33,7 +33,7 @@ E = TypeVar("E", bound=ServerError)
 EXCERPT: Final = 200
 _SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*|[A-Za-z0-9+/=_.-]{40,}", re.DOTALL)
 """Tokens, PEM, and every long run of the characters that base64 and hex are made of."""
-_TAGS: Final = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TAGS: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
 _RESET: Final = "cut the connection"

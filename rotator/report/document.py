@@ -51,5 +51,5 @@ def _check(check: Check) -> dict[str, Json]:
 
 def _error(error: RotatorError) -> list[Json]:
     if isinstance(error, ConfigError) and error.problems:
-        return [{"reason": error.reason, "message": problem, "hint": None} for problem in error.problems]
+        return [{"reason": error.reason, "message": problem, "hint": error.hint} for problem in error.problems]
     return [{"reason": error.reason, "message": error.message, "hint": error.hint}]

@@ -47,6 +47,22 @@ def test_a_site_that_is_not_there_is_told_beside_all_other_mistakes(tmp_path: Pa
     assert any('proxy.portal.site = "prd" is not configured; there is: prod' in problem for problem in found)
 
 
+def test_under_a_jwt_the_virtual_proxy_that_leads_to_qrs_has_a_table(tmp_path: Path) -> None:
+    jwt = 'auth = "jwt"\n[site.prod.jwt]\nurl = "https://qlik.example.com/Rotator/"\nuser = \'SVC\\rotator\''
+    changed = GOOD.replace('auth = "certificate"', jwt)
+    line = 1 + next(number for number, text in enumerate(changed.splitlines()) if text.startswith("url = "))
+    said = f'{tmp_path}/rotator.toml:{line}: site.prod.jwt.url leads through the virtual proxy "rotator" of this site, which'
+    assert [problem[: len(said)] for problem in problems(tmp_path, changed)] == [said]
+    for site, prefix in (("other", "rotator"), ("prod", "elsewhere")):
+        table = f'\n[proxy.access]\nsite = "{site}"\nprefix = "{prefix}"\n'
+        assert said in [problem[: len(said)] for problem in problems(tmp_path, changed + table)]
+    (tmp_path / "rotator.toml").write_text(changed + '\n[proxy.access]\nsite = "prod"\nprefix = "rotator"\n')
+    assert load(tmp_path / "rotator.toml", {}).sites["prod"].jwt is not None
+    # A mistake elsewhere in its table does not make it one that is not there.
+    both = changed + '\n[proxy.access]\nsite = "prod"\nprefix = "rotator"\naudience = 3\n'
+    assert len(problems(tmp_path, both)) == 1
+
+
 def test_a_webhook_is_never_repeated(tmp_path: Path) -> None:
     for url in (
         "http://x.example.com/SECRET",

@@ -1,12 +1,23 @@
 """Files that are no configuration: no TOML, nothing in them, not readable, or not safe to take."""
 
+import grp
+import os
+import pwd
+import subprocess
 from pathlib import Path
 
 import pytest
 from good_config import GOOD
+from sandbox_process import ROTATOR
 
+from rotator.accounts import account, of_group
 from rotator.config import find, load
 from rotator.errors import ConfigError
+
+
+ROOT = os.geteuid() == 0
+ORDINARY = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--") if ROOT else ()
+"""What a command begins with to run as root would without its powers: one account like any other."""
 
 
 @pytest.mark.parametrize(
@@ -67,3 +78,39 @@ def test_a_configuration_that_everybody_can_change_is_refused(tmp_path: Path, wh
     assert caught.value.hint == f"chmod o-w {tmp_path / what}"
     (tmp_path / what).chmod(0o1777 if what == "rotator" else 0o664)
     assert find(file, {}) == file
+
+
+@pytest.mark.parametrize("command", ["status", "due"])
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("locked", ["rotator", "rotator/rotator.toml"])
+def test_one_that_this_account_may_not_look_at_is_told_with_the_account_that_may(
+    tmp_path: Path, locked: str, named: bool, command: str
+) -> None:
+    file = tmp_path / "rotator" / "rotator.toml"
+    file.parent.mkdir()
+    file.write_text(GOOD)
+    (tmp_path / locked).chmod(0o700 if ROOT else 0)
+    if ROOT:
+        os.chown(tmp_path / locked, pwd.getpwnam("daemon").pw_uid, -1)
+    given = ("--config", str(file)) if named else ()
+    ended = subprocess.run(
+        (*ORDINARY, *ROTATOR, *given, command),
+        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    (tmp_path / locked).chmod(0o700)
+    owner, mine = ("daemon", "root") if ROOT else (account(os.getuid()),) * 2
+    assert ended.returncode == (78 if command == "status" else 255), ended.stderr
+    error, hint = ended.stderr.splitlines()
+    assert error == f"rotator: error: {file} cannot be read by this account, {mine}: Permission denied"
+    assert hint.startswith(f"rotator: hint: run it as an account that may: sudo -u {owner} ")
+    assert hint.endswith(f"{command}; or name another file with --config FILE")
+
+
+def test_what_only_a_group_may_read_is_for_the_account_that_is_named_as_the_group() -> None:
+    names = {found.gr_gid: found.gr_name for found in grp.getgrall()}
+    for found in pwd.getpwall():
+        if names.get(found.pw_gid) == found.pw_name:
+            assert of_group(found.pw_gid) == found.pw_name
+    assert of_group(max(names) + 1) is None

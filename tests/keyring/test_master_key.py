@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import pytest
 from sandbox_process import ROTATOR, Sandbox
 from terminal import typed
 
@@ -42,6 +44,17 @@ def test_a_credential_is_a_reference_too(portal: Sandbox) -> None:
     )
     assert ended.status == 0, ended.err
     assert 'master_key = "credential:rotator-master-key"' in ended.out
+
+
+@pytest.mark.parametrize("name", [r"C:\ProgramData\rotator\new.key", r"of\somebody's", 'in "quotes"', "new.key"])
+def test_the_line_to_paste_is_toml_whatever_the_path(sandbox: Sandbox, name: str) -> None:
+    made = sandbox.rotator("keys", "master-key", "--output", str(sandbox.folder / name))
+    assert made.status == 0, made.err
+    ended = sandbox.rotator("keys", "rekey", "--new-master-key", f"file:{sandbox.folder / name}")
+    assert ended.status == 0, ended.err
+    for said, mark in ((made.out, "in [keyring]: "), (ended.out, ", to: ")):
+        (line,) = [line.partition(mark)[2] for line in said.splitlines() if mark in line]
+        assert tomllib.loads(line) == {"master_key": f"file:{sandbox.folder / name}"}
 
 
 def test_cut_short_everything_works_and_says_what_to_do(portal: Sandbox) -> None:

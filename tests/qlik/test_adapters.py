@@ -174,6 +174,15 @@ def test_what_is_said_of_an_answer_holds_no_secret() -> None:
     assert excerpt("@everyone [QMC](https://evil.example)") == "(at)everyone [QMC] (https: //evil.example)"
 
 
+@pytest.mark.parametrize("name", ["style", "script"])
+def test_of_a_page_that_goes_on_for_long_only_what_people_read_is_told(name: str) -> None:
+    long = "body { color: red } " * 2000
+    assert (
+        excerpt(f"<html><h1>502 Bad Gateway</h1><{name} type='x'>{long}</{name}><p>far away</p>") == "502 Bad Gateway"
+    )
+    assert excerpt(f"<{name}>short</{name}><h1>502</h1> then") == "502 then"
+
+
 @given(st.binary(max_size=400), st.sampled_from([200, 201, 204, 400, 401, 403, 404, 409, 500]))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_a_proxy_says_a_login_has_a_verdict(body: bytes, status: int) -> None:

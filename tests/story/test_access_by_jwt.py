@@ -71,6 +71,15 @@ def test_lists_that_the_service_user_does_not_see_are_not_erased(access: tuple[S
     assert sandbox.rotator("verify", "portal").status == 0
 
 
+def test_without_a_table_for_the_way_it_is_no_configuration(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    through.write_text(through.read_text().replace('prefix = "rotator"', 'prefix = "another"'))
+    for command, status in ((("verify", "portal"), 78), (("status",), 78), (("due",), 255)):
+        ended = sandbox.rotator(*command, config=through)
+        assert (ended.status, ended.out) == (status, "")
+        assert ": site.sandbox.jwt.url leads through the virtual proxy " in ended.err
+
+
 def test_the_way_itself_is_not_changed(access: tuple[Sandbox, Path]) -> None:
     sandbox, through = access
     rule(sandbox, "VirtualProxyConfig_*", 6)

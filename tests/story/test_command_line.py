@@ -75,6 +75,9 @@ def test_json_on_failure_too(tmp_path: Path) -> None:
         [],
     )
     assert len(told["errors"]) >= 3
+    # The hint of all of them, as people read it beneath them.
+    (hint,) = {error["hint"] for error in told["errors"]}
+    assert f"rotator: hint: {hint}\n" in ended.stderr
 
 
 def test_a_server_that_is_down_is_one_failed_result(portal: Sandbox) -> None:
@@ -85,6 +88,101 @@ def test_a_server_that_is_down_is_one_failed_result(portal: Sandbox) -> None:
     assert portal.rotator("due").status == 1
     assert portal.rotator("rotate", "--now").status == 1
     assert portal.rotator("token", "portal", "--user", r"A\b").status == 0
+
+
+def test_what_several_have_in_common_is_told_once_and_names_them(portal: Sandbox) -> None:
+    portal.config.write_text(portal.config.read_text() + '[proxy.partner]\nsite = "sandbox"\nprefix = "partner"\n')
+    missing = portal.rotator("status")
+    assert missing.err.count("rotator: error: ") == 1
+    assert missing.err.startswith("rotator: error: partner: there is no virtual proxy with the prefix 'partner' yet\n")
+    portal.process.terminate()
+    portal.process.wait(10)
+    for command in ("status", "verify"):
+        ended = portal.rotator(command, "--json")
+        (error,) = ended.json["errors"]
+        assert error["message"] == f"portal, partner: {ended.result['message']}"
+        assert len(ended.json["results"]) == 2
+        said = portal.rotator(command).err
+        assert said == f"rotator: error: {error['message']}\nrotator: hint: {error['hint']}\n"
+    assert portal.rotator("status", "partner").err.startswith("rotator: error: 127.0.0.1:")
+
+
+def closed(streams: str, *command: str) -> tuple[str, ...]:
+    """A command that begins with standard streams closed, as `<&-` and `>&-` do it."""
+    return ("sh", "-c", f'exec "$@" {streams}', "sh", *command)
+
+
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_bug(portal: Sandbox, streams: str) -> None:
+    shown = portal.rotator("keys", "list", "--json").result["fingerprint"]
+    for arguments, status in (
+        (("rotate", "--now"), 0),
+        (("create-proxy",), 0),
+        (("rollback", "portal"), 0),
+        (("recover",), 0),
+        (("status",), 0),
+        (("-v", "verify", "--json"), 0),
+        (("doctor",), 0),
+        (("due",), 1),
+        (("init",), 2),
+        (("bogus",), 2),
+        (("keys", "store-secret", "pfx"), 2),
+        (("adopt", "portal", "--replace-key", "--yes"), 2),
+        (("release", "portal"), 0),
+        (("adopt", "portal", "--replace-key", "--fingerprint", shown), 0),
+    ):
+        ended = subprocess.run(
+            closed(streams, *ROTATOR, "--config", str(portal.config), *arguments),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ended.returncode == status, (arguments, ended.stdout, ended.stderr)
+        assert "bug" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("adopt", "portal", "--key", "-"), "--key -: standard input is closed"),
+        (("keys", "store-secret", "pfx", "--from", "-"), "--from -: standard input is closed"),
+        (("keys", "master-key", "--output", "new.key", "--from", "-"), "--from -: standard input is closed"),
+        (("--config-from-stdin", "due"), "--config-from-stdin: standard input is closed"),
+    ],
+)
+def test_what_is_to_be_read_from_a_closed_standard_input(
+    sandbox: Sandbox, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = subprocess.run(
+        closed("<&-", *ROTATOR, "--config", str(sandbox.config), *arguments), capture_output=True, text=True, timeout=60
+    )
+    error, hint = ended.stderr.splitlines()
+    assert (error, hint[:15]) == (f"rotator: error: {said}", "rotator: hint: ")
+    assert ended.returncode == (255 if "due" in arguments else 2)
+
+
+@pytest.mark.parametrize("stream", [">&-", "2>&-"])
+def test_on_a_terminal_nobody_is_asked_what_nobody_can_read(portal: Sandbox, stream: str) -> None:
+    status, said = typed(closed(stream, *ROTATOR, "--config", str(portal.config), "create-proxy"), {"Go on?": "n"})
+    assert (status, "Go on?" in said) == (0, False), said
+    portal.configure(('consumers = "token"', 'consumers = "token"\nhost_allow_list = ["portal.example.com"]'))
+    assert typed(closed(stream, *ROTATOR, "--config", str(portal.config), "create-proxy"), {"Go on?": "n"})[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("keys", "export", "portal", "--private", "--format", "jwks"), "--format is for the public side"),
+        (("keys", "export", "portal", "--private", "--format", "pem"), "--format is for the public side"),
+        (("keys", "master-key", "--scope", "user"), "--scope belongs to --dpapi"),
+        (("keys", "master-key", "--scope", "machine"), "--scope belongs to --dpapi"),
+    ],
+)
+def test_a_flag_that_would_be_ignored_is_a_mistake(portal: Sandbox, arguments: tuple[str, ...], said: str) -> None:
+    ended = portal.rotator(*arguments, "--output", str(portal.folder / "new"))
+    assert (ended.status, said in ended.err) == (2, True), ended.err
+    assert not (portal.folder / "new").exists()
 
 
 def test_json_results_have_the_agreed_keys(portal: Sandbox) -> None:
@@ -189,7 +287,13 @@ def test_the_wrong_keyring_is_refused(portal: Sandbox) -> None:
     import shutil
 
     shutil.move(portal.folder / "keys", portal.folder / "other-keys")
-    assert portal.rotator("status").status == 4
+    ended = portal.rotator("status", "--json")
+    (error,) = ended.json["errors"]
+    assert (ended.status, ended.json["exit"], error["reason"]) == (4, 4, "Drift")
+    assert (error["message"], error["hint"]) == (ended.result["message"], ended.result["hint"])
+    said = portal.rotator("status")
+    assert (said.status, said.out.splitlines()[1].split()[0]) == (4, "portal")
+    assert said.err == f"rotator: error: {error['message']}\nrotator: hint: {error['hint']}\n" == ended.err
     (portal.folder / "state" / "installation").write_text("0" * 32)
     shutil.rmtree(portal.folder / "keys")
     shutil.move(portal.folder / "other-keys", portal.folder / "keys")

@@ -76,7 +76,8 @@ def test_a_state_directory_that_stops_every_run_is_told(
     assert (state["health"], said in state["message"], hint in state["hint"]) == ("failed", True, True), state
     assert {row["health"] for row in found if row is not state} == {"ok"}
     ended = portal.rotator("doctor")
-    assert "rotator: hint: state: " in ended.err, ended.err
+    assert ended.err.startswith("rotator: error: state: "), ended.err
+    assert f"\nrotator: hint: {state['hint']}\n" in ended.err, ended.err
 
 
 def test_nothing_is_made_where_there_is_no_state_yet(sandbox: Sandbox) -> None:
@@ -95,7 +96,10 @@ def test_without_a_keyring_what_needs_none_is_tried(portal: Sandbox) -> None:
     assert [row["health"] for row in by_check(found, "keyring")] == ["failed"]
     assert [row["health"] for row in by_check(found, "qrs")] == ["ok"]
     assert by_check(found, "rights")
-    assert "rotator: hint: keyring: " in portal.rotator("doctor").err
+    told = portal.rotator("doctor", "--json")
+    (error,) = told.json["errors"]
+    assert (error["reason"], error["message"][:9]) == ("keyring", "keyring: ")
+    assert f"rotator: hint: {error['hint']}" in portal.rotator("doctor").err
     portal.configure((f"file:{portal.folder}/client.pfx.password", "keyring:pfx"))
     found = rows(portal, status=1)
     (qrs,) = by_check(found, "qrs")
@@ -113,3 +117,13 @@ def test_a_password_that_is_not_to_be_had_is_named_by_its_key(portal: Sandbox) -
     )
     (access,) = by_check(rows(portal, status=1), "access")
     assert access["message"].startswith("site.sandbox.certificate.password: file:/nowhere/pw: cannot be read: ")
+
+
+def test_what_failed_of_one_virtual_proxy_is_an_error_that_names_it_once(portal: Sandbox) -> None:
+    portal.configure(('prefix = "portal"', 'prefix = "nowhere"'))
+    told = portal.rotator("doctor", "--json")
+    failed = [row for row in told.json["results"] if row["health"] == "failed"]
+    assert [row["reason"] for row in failed] == [error["reason"] for error in told.json["errors"]] != []
+    (error,) = told.json["errors"]
+    assert error["message"].startswith("virtual-proxy portal: "), error
+    assert "portal: portal" not in error["message"], error

@@ -1,6 +1,5 @@
 """Questions: answered by a flag, else by a person at the terminal, else by their default; each answer is checked at once."""
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TypeVar
 import typer
 
 from rotator.cli.secret_input import hidden, secret_text
+from rotator.cli.terminal import can_ask
 from rotator.config import values
 from rotator.config.values import BARE, Wrong, shown
 from rotator.errors import RotatorError, UsageError
@@ -24,7 +24,7 @@ class Interview:
     """`given` are the flags that were set, by name. `asking`: there is a terminal, and a wrong answer is asked for again."""
 
     given: dict[str, str]
-    asking: bool = field(default_factory=sys.stdin.isatty)
+    asking: bool = field(default_factory=can_ask)
 
     def say(self, *lines: str) -> None:
         """Something for a person to read, on standard error."""
