@@ -111,13 +111,13 @@ def _consumers(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]
         reading.wrong((*path, "hook"), f'belongs to consumers = "hook" alone, not to "{consumers}"')
 
 
-def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) -> None:
-    """One schedule, a certificate that outlives it, windows that are long enough."""
+def rotation(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any], *, unattended: bool) -> None:
+    """One schedule, a certificate that outlives it where it is `unattended`, windows that are long enough."""
     every, cron, days, settle = (found.get(key) for key in ("every", "cron", "certificate_days", "settle_timeout"))
     if every and cron:
         reading.wrong(path, "has both every and cron: give one of them")
     period = longest_gap(cron) if cron else every or EVERY
-    if days and timedelta(days=days) < period + CERTIFICATE_MARGIN:
+    if unattended and days and timedelta(days=days) < period + CERTIFICATE_MARGIN:
         schedule = f'cron = "{cron}"' if cron else f'every = "{as_duration(period)}"'
         reading.wrong(
             (*path, "certificate_days"),

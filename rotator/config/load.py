@@ -14,6 +14,7 @@ from rotator.errors import ConfigError
 from rotator.model import (
     CertificateAccess,
     Config,
+    Consumers,
     JwtAccess,
     KeyringSettings,
     ProbeRoute,
@@ -165,7 +166,8 @@ def _proxy(reading: Reading, name: str, given: Mapping[str, Any]) -> ProxySpec |
     path = ("proxy", name)
     before = len(reading.problems)
     found = reading.read(given, tables.PROXY, path, "rotation")
-    rotation = _rotation(reading, given, (*path, "rotation"))
+    unattended = found.get("consumers") is not Consumers.MANUAL
+    rotation = _rotation(reading, given, (*path, "rotation"), unattended=unattended)
     if {"user_id_claim", "user_directory_claim"} <= found.keys():
         checks.proxy(reading, path, found)
     if len(reading.problems) > before or rotation is None:
@@ -185,11 +187,13 @@ def _test_user(found: Mapping[str, Any]) -> User:
     )
 
 
-def _rotation(reading: Reading, given: Mapping[str, Any], path: tuple[str, ...]) -> Rotation | None:
+def _rotation(
+    reading: Reading, given: Mapping[str, Any], path: tuple[str, ...], *, unattended: bool
+) -> Rotation | None:
     table = reading.table(given, path, required=False) or {}
     before = len(reading.problems)
     found = reading.read(table, tables.ROTATION, path)
-    checks.rotation(reading, path, found)
+    checks.rotation(reading, path, found, unattended=unattended)
     if len(reading.problems) > before:
         return None
     if found["every"] is None and found["cron"] is None:
