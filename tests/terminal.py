@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 
 
 def typed(command: tuple[str, ...], answers: dict[str, str]) -> tuple[int, str]:
@@ -14,6 +15,7 @@ def conversation(command: tuple[str, ...], answers: list[tuple[str, str]], *, or
     """The same with questions that may come again: with `ordered` each is waited for after the answer before it."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # which whoever runs the tests in the background has ignored
         os.execvp(command[0], command)  # noqa: S606 - a list, no shell
     said, heard = "", 0
     waiting = list(answers)
