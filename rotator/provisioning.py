@@ -185,15 +185,21 @@ def _repaired(
 def _link(scene: Scene, virtual_proxy: VirtualProxy, links: tuple[ProxyService, ...]) -> tuple[ProxyService, ...]:
     """Link it to these proxies, and see that each has that link and has lost none. Returns all that it is linked to.
 
-    Raises Refused.
+    A link that was taken but is not shown is made again. Raises Refused.
     """
+    missing = links
     with scene.world.journal.step("link"):
-        for proxy in links:
-            scene.world.tell(f"linking it to the proxy on {proxy.host}")
-            _linked_once(scene, proxy, virtual_proxy.id)
-        if links:
-            scene.world.logins.refresh()
-        proxies = patiently(scene, scene.world.repository.proxies)
+        for _ in range(PUT_ATTEMPTS):
+            for proxy in missing:
+                scene.world.tell(f"linking it to the proxy on {proxy.host}")
+                _linked_once(scene, proxy, virtual_proxy.id)
+            if missing:
+                scene.world.logins.refresh()
+            proxies = patiently(scene, scene.world.repository.proxies)
+            shown = {proxy.id for proxy in looking.linked(proxies, virtual_proxy)}
+            missing = tuple(proxy for proxy in links if proxy.id not in shown)
+            if not missing:
+                break
         _check_links(scene, virtual_proxy, links, proxies)
     return looking.linked(proxies, virtual_proxy)
 

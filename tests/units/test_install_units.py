@@ -82,7 +82,7 @@ def test_an_edited_file_stays_and_the_new_one_is_beside_it(tmp_path: Path) -> No
     edited.write_text(fresh.replace("TimeoutStopSec=30min", "TimeoutStopSec=60min"))
     ended = install(tmp_path)
     assert f"{edited}: kept: it was edited; the new one is {edited}.new" in ended.out
-    assert "20min" in edited.read_text()
+    assert "60min" in edited.read_text()
     assert edited.with_name(edited.name + ".new").read_text() == fresh
 
 

@@ -110,8 +110,8 @@ def test_each_account_logs_on_in_its_way(
 def test_the_limit_holds_every_wait_of_every_virtual_proxy() -> None:
     one = spec(rotation=Rotation(settle_timeout=timedelta(seconds=120)))
     other = spec(rotation=Rotation(settle_timeout=timedelta(minutes=30)))
-    assert task.limit([one]) == timedelta(minutes=20)
-    assert task.limit([one, other]) == timedelta(minutes=20 + 160)
+    assert task.limit([one]) == timedelta(minutes=22)
+    assert task.limit([one, other]) == timedelta(minutes=22 + 190)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_the_task_runs_rotate_on_the_same_configuration(tmp_path: Path) -> None:
     told = ended.result
     assert told["run"] == [sys.executable, read("Actions/Exec/Arguments")]
     assert told["register"].endswith(r'/RU "CORP\svc" /RP *')
-    assert told["limit_seconds"] == 2 * 20 * 60
+    assert told["limit_seconds"] == 2 * 22 * 60
 
 
 def test_what_the_task_runs_does_run(tmp_path: Path) -> None:
