@@ -173,7 +173,7 @@ def test_sigterm_before_anything_was_sent_changes_nothing(portal: Sandbox) -> No
 
 def test_a_run_of_a_timer_at_the_same_time_is_harmless(portal: Sandbox) -> None:
     age(portal)
-    portal.fault("slow=2@qrs:PUT#1")
+    portal.fault("slow=8@qrs:PUT#1")
     command = (*ROTATOR, "--config", str(portal.config), "rotate", "portal")
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as timer:
         held(portal)

@@ -73,13 +73,16 @@ def test_the_example_is_a_configuration_and_holds_every_key() -> None:
             assert key.later or re.search(rf"(^|[#{{,] ?){name} = ", text, re.MULTILINE), name
 
 
+WAY = ("[proxy.way]", 'site = "prod"', 'prefix = "rotator"')
+
+
 def test_the_alternatives_of_the_example_are_configurations_too(tmp_path: Path) -> None:
     text = (ROOT / "config" / "rotator.example.toml").read_text()
     for swap in (
         [("every = ", "# every = "), ("# cron = ", "cron = ")],
         [("cert = ", "# cert = "), ('\nkey = "', '\n# key = "'), ("# pfx = ", "pfx = ")],
         [('consumers = "token"', 'consumers = "hook"'), ("# hook = ", "hook = ")],
-        [('auth = "certificate"', 'auth = "jwt"')],
+        [('auth = "certificate"', 'auth = "jwt"'), *((f"# {line}", line) for line in WAY)],
     ):
         changed = text
         for old, new in swap:
