@@ -48,4 +48,4 @@ def record(check: str, part: str, **counts: int) -> None:
     folder = os.environ.get("RECORD_COUNTS")
     if folder:
         path = Path(folder) / f"{check}.{part}.json"
-        path.write_text(json.dumps({"check": check, "counts": counts}))
+        path.write_text(json.dumps({"check": check, "counts": counts, "cases": os.environ["RECORD_CASES"]}))
