@@ -111,7 +111,8 @@ def promised(case: Case) -> set[int]:
     if case.request is None:
         return STUCK.get(case.command.name, usual) if case.kind == "stuck" else usual
     if case.request.role in ("logout", "count"):
-        return usual
+        # A port that stays closed meets the request after it too.
+        return {*usual, FAILED} if case.kind == "refuse" else usual
     return PROMISED[case.command.name][case.request.role][case.kind]
 
 
