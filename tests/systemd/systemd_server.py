@@ -74,13 +74,19 @@ class Server:
             text = text.replace(old, new)
         self.box.write("/etc/rotator/rotator.toml", text, mode="0640", owner="root:rotator")
 
-    def always_due(self) -> None:
-        """From now on every run rotates: each certificate is close to its end from the start."""
+    def make_due(self) -> None:
+        """The current key is due from now on: its certificate is close to its end, as a person alone may make one."""
         text = self.box.read("/etc/rotator/rotator.toml")
-        text = text.replace('every = "30d"', 'cron = "0 3 1 1 *"\ncertificate_days = 30')
-        self.box.write("/etc/rotator/rotator.toml", text, mode="0640", owner="root:rotator")
+        short = text.replace('consumers = "token"', 'consumers = "manual"').replace(
+            'every = "30d"', 'every = "30d"\ncertificate_days = 30'
+        )
+        self._configured(short)
         self.rotator("rotate portal --now --yes")
+        self._configured(text)
         self.qlik.forget_requests()
+
+    def _configured(self, text: str) -> None:
+        self.box.write("/etc/rotator/rotator.toml", text, mode="0640", owner="root:rotator")
 
     def fingerprint(self) -> str:
         """That of the current key."""

@@ -34,7 +34,7 @@ def test_a_reload_takes_the_new_configuration_and_keeps_the_old_one_where_it_is_
     watched.box.until(f"journalctl -u {DAEMON} -p warning | grep -q 'stays in force'")
     # The new key has a certificate that ends soon, so that the next look finds it due.
     watched.box.write("/etc/rotator/rotator.toml", right, mode="0640", owner="root:rotator")
-    watched.always_due()
+    watched.make_due()
     watched.box.run(f"systemctl reload {DAEMON}")
     watched.box.until(f"journalctl -u {DAEMON} | grep -q ': rotated'")
     assert watched.rotations() >= 1
@@ -42,7 +42,7 @@ def test_a_reload_takes_the_new_configuration_and_keeps_the_old_one_where_it_is_
 
 
 def test_a_stop_in_the_middle_finishes_the_rotation(ready: Server) -> None:
-    ready.always_due()
+    ready.make_due()
     ready.qlik.control("POST", "/delay", [3, 3])
     ready.box.run(f"systemctl start {DAEMON}")
     eventually("the certificate was put", lambda: ready.rotations() == 1)
@@ -63,7 +63,7 @@ def test_a_daemon_that_hangs_is_started_again(ready: Server) -> None:
 
 
 def test_timer_and_daemon_together_do_no_harm(ready: Server) -> None:
-    ready.always_due()
+    ready.make_due()
     ready.qlik.control("POST", "/delay", [8, 8])
     ready.box.run(f"systemctl start {DAEMON} {TIMER}")
     eventually("the certificate was put", lambda: ready.rotations() == 1)

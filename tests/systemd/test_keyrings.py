@@ -83,7 +83,7 @@ def test_a_credential_that_is_missing_is_told(ready: Server) -> None:
 
 
 def test_gnome_keyring_keeps_the_keys_across_runs_and_a_reboot(desk: Server) -> None:
-    desk.always_due()
+    desk.make_due()
     first = desk.fingerprint()
     desk.box.run(f"systemctl start {UNIT}")
     second = desk.fingerprint()
@@ -111,7 +111,7 @@ def test_the_keys_move_from_sealed_file_to_gnome_keyring(ready: Server) -> None:
     ready.box.run(settling)
     ready.box.run("rm -r /var/lib/rotator/keys /etc/credstore.encrypted/rotator-master-key")
     assert json.loads(ready.rotator("keys list --json").out)["results"] == before
-    ready.always_due()
+    ready.make_due()
     ready.box.run(f"systemctl start {UNIT}")
     assert ready.rotations() == 1
     assert ready.rotator("verify").status == 0

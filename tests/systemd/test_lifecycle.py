@@ -37,7 +37,7 @@ def test_an_upgrade_keeps_state_and_keys(server: Server, installed: tuple[Path, 
     server.do("sealed-file")
     server.configure()
     server.do("The first key")
-    server.always_due()
+    server.make_due()
     before = server.fingerprint()
 
     server.do("Upgrade")

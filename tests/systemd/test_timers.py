@@ -19,7 +19,7 @@ def waits(server: Server) -> None:
 
 def in_the_middle(server: Server, seconds: int = 3) -> None:
     """Start a rotation, and come back when the server has the new key and its proxy does not yet serve it."""
-    server.always_due()
+    server.make_due()
     server.qlik.control("POST", "/delay", [seconds, seconds])
     server.box.run(f"systemctl start --no-block {UNIT}")
     eventually("the certificate was put", lambda: server.rotations() == 1)
@@ -36,7 +36,7 @@ def test_nothing_is_due_at_first_and_that_is_no_failure(ready: Server) -> None:
 
 
 def test_a_timer_starts_the_first_rotation(ready: Server) -> None:
-    ready.always_due()
+    ready.make_due()
     before = ready.fingerprint()
     ready.box.write(QUICK_TIMER, QUICK)
     ready.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")
@@ -85,7 +85,7 @@ def test_the_target_stops_and_starts_everything(ready: Server) -> None:
 
 
 def test_after_a_reboot_state_and_keys_are_there_and_what_was_missed_is_caught_up(ready: Server) -> None:
-    ready.always_due()
+    ready.make_due()
     before = ready.fingerprint()
     ready.box.write("/etc/systemd/system/rotator-rotate@.timer.d/prompt.conf", "[Timer]\nRandomizedDelaySec=0\n")
     ready.box.run(f"systemctl daemon-reload; systemctl enable --now rotator.target {TIMER}")

@@ -15,7 +15,7 @@ def telling(ready: Server) -> Server:
     """The portal, always due, with a hook that writes notices to the log."""
     reconfigure(ready, "[proxy.portal]", '[notify]\nhooks = "/etc/rotator/hooks.d"\n\n[proxy.portal]')
     assert "test" in ready.do("When a run fails")
-    ready.always_due()
+    ready.make_due()
     return ready
 
 
