@@ -73,6 +73,7 @@ def test_timer_and_daemon_together_do_no_harm(ready: Server) -> None:
     ready.box.until(f"journalctl -u {DAEMON} | grep -q ': rotated'")
     ready.box.run(f"systemctl stop {DAEMON}")
     ready.qlik.control("POST", "/delay", [0, 0])
+    ready.make_due()
     ready.box.run(f"systemctl start {UNIT}")
     assert ": rotated" in ready.box.journal(UNIT)
     assert ready.box.run("systemctl --failed --plain --no-legend").out == ""

@@ -101,6 +101,6 @@ def test_a_question_that_cannot_be_answered_is_told_once(telling: Server) -> Non
 
 
 def test_a_configuration_that_is_wrong_is_told_once(telling: Server) -> None:
-    reconfigure(telling, "cron =", "crn =")
+    reconfigure(telling, "every =", "evry =")
     fails(telling)
     assert len(told(telling)) == 1
