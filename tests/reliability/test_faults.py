@@ -101,6 +101,8 @@ STUCK: Final = {
     "rollback": {FAILED},
     "rotate (jwt)": {FAILED},
     "rollback (jwt)": {FAILED},
+    "adopt --replace-key": {FAILED},
+    "recover --replace-lost-key": {FAILED},
 }
 """A proxy that never takes the change: the new key does not log in there, and what can be undone is."""
 
