@@ -217,7 +217,7 @@ def _refused(scene: Scene, observed: looking.Observed, version: KeyVersion) -> b
 
 
 def _passed(checks: Sequence[Check]) -> bool:
-    """Whether no check came out otherwise: a proxy that does not answer tells nothing, one that is skipped is not asked."""
+    """Whether each passed. A proxy that does not answer proves nothing; one that is skipped is not asked."""
     return all(check.skipped or check.result is CheckResult.PASSED for check in checks)
 
 
@@ -225,7 +225,8 @@ def prune(scene: Scene, keep: int) -> Result:
     """Delete retired keys for good, all but the `keep` newest. The server is asked first; without an answer none goes.
 
     One that was ever sent goes only where each proxy refuses it, and lets in the key that the server shows: a clock that
-    is wrong here may have made it look old while a proxy still serves it. A key goes before its line in the ring: cut short, the next prune goes on.
+    is wrong here may have made it look old while a proxy still serves it. A key goes before its line in the ring: cut
+    short, the next prune goes on.
     """
     ring = scene.world.keystore.ring()
     observed = looking.look(scene, ring)
