@@ -6,8 +6,9 @@ from dataclasses import replace
 from rotator import intents, looking, rotation, steps
 from rotator.errors import KeyMaterialError, Refused, UsageError
 from rotator.keys import PrivateKey
-from rotator.model import IntentKind, Outcome, Result, Ring, Stage, counted, short
+from rotator.model import Fingerprint, IntentKind, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
+from rotator.planning.recovery import Finding
 from rotator.scene import Scene
 
 
@@ -121,12 +122,13 @@ def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Re
     return scene.result(ring, Outcome.RELEASED, "Released", message)
 
 
-def _check_settled(scene: Scene, ring: Ring, shown: str | None) -> None:
+def _check_settled(scene: Scene, ring: Ring, shown: Fingerprint | None) -> None:
     """Raise Refused while a change is under way: taking or giving up a key in its middle would lose its way back.
 
-    Where the server shows neither end of the change, somebody else has overtaken it, and it can only be given up.
+    Where the server shows neither end of the change, somebody else has overtaken it; where the keys of it are lost,
+    nothing can end it. Then it can only be given up.
     """
-    if ring.intent is None or shown not in (ring.intent.before, ring.intent.after):
+    if ring.intent is None or looking.found(scene, ring, shown).finding is not Finding.UNFINISHED:
         return
     verb = "create-proxy" if ring.intent.kind is IntentKind.FIRST_KEY else "rotate"
     raise Refused(

@@ -218,7 +218,7 @@ def _key(scene: Scene, observed: looking.Observed) -> Trial | str:
 def _settings(spec: ProxySpec, scene: Scene, observed: looking.Observed) -> Trial | str:
     repository = scene.world.repository
     around = Surroundings(repository.virtual_proxies(), repository.proxies(), repository.nodes())
-    standing = looking.found(scene, observed.ring, observed.virtual_proxy)
+    standing = looking.found(scene, observed.ring, observed.virtual_proxy.fingerprint)
     rows = described(plan(spec, observed.ring, observed.virtual_proxy, around, standing))
     if not rows:
         return "as configured"

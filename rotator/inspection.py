@@ -24,7 +24,9 @@ def verify(scene: Scene) -> Result:
     ring = scene.world.keystore.ring()
     observed = looking.look(scene, ring)
     signing = _served(scene, observed)
-    previous = ring.at(Stage.PREVIOUS)
+    previous, untested = ring.at(Stage.PREVIOUS), ""
+    if previous is not None and not held(scene, previous):
+        previous, untested = None, "; the previous key is lost, so whether it is refused is not known"
     with scene.world.journal.step("test", signing.fingerprint):
         checks = scene.tests.verify(
             scene.world.keystore.key(signing),
@@ -34,7 +36,7 @@ def verify(scene: Scene) -> Result:
         )
         _judge(scene, checks)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
-    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does{_under_way(scene, ring)}"
+    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does{untested}{_under_way(scene, ring)}"
     return scene.result(
         ring, Outcome.VERIFIED, "Verified", message, checks, virtual_proxy=observed.virtual_proxy, key=signing
     )
@@ -67,7 +69,7 @@ def _served(scene: Scene, observed: looking.Observed) -> KeyVersion:
     ring, virtual_proxy = observed.ring, observed.virtual_proxy
     signing = stages.signing_key(ring, virtual_proxy.fingerprint)
     if signing is None or signing.fingerprint != virtual_proxy.fingerprint or not held(scene, signing):
-        raise problem(scene.spec.name, ring, virtual_proxy, looking.found(scene, ring, virtual_proxy))
+        raise problem(scene.spec.name, ring, virtual_proxy, looking.found(scene, ring, virtual_proxy.fingerprint))
     return signing
 
 

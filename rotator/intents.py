@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, replace
 
+from rotator import certificates
 from rotator.errors import KeyNotFound, KeyStoreCorrupt, KeyStoreError
 from rotator.keys import PrivateKey
 from rotator.model import Fingerprint, Intent, IntentKind, KeyVersion, Ring, VirtualProxy, short
@@ -43,7 +44,7 @@ class Change:
     """What an intent works with, read before anything is sent: a keyring that fails later cannot stop the way back.
 
     `new` and `old` are the private keys of both ends, None where the keyring does not have one; `old_text` is the
-    certificate to put back, empty where there was none, None where it is lost.
+    certificate to put back, empty where there was none; where it is lost one made anew, None without the key for that.
     """
 
     intent: Intent
@@ -61,11 +62,13 @@ def change_of(scene: Scene, ring: Ring) -> Change:
         version = ring.known(fingerprint)
         return keystore.key(version) if version is not None and held(scene, version) else None
 
+    old = key(intent.before)
+    text: str | None
     try:
         text = keystore.certificate(intent.before_certificate) if intent.before_certificate else ""
     except (KeyNotFound, KeyStoreCorrupt):
-        text = None
-    return Change(intent, key(intent.after), key(intent.before), text)
+        text = certificates.made(scene, old) if old is not None else None
+    return Change(intent, key(intent.after), old, text)
 
 
 def held(scene: Scene, version: KeyVersion) -> bool:

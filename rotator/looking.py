@@ -67,9 +67,9 @@ def check_sees(name: str, proxies: tuple[ProxyService, ...]) -> None:
         )
 
 
-def found(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> Found:
-    """How the virtual proxy's key stands, from the server, the keyring and the journal. Raises KeyStoreUnavailable."""
-    shown, intent, current = virtual_proxy.fingerprint, ring.intent, ring.at(Stage.CURRENT)
+def found(scene: Scene, ring: Ring, shown: Fingerprint | None) -> Found:
+    """How the key that the server shows stands, by the keyring and the journal too. Raises KeyStoreUnavailable."""
+    intent, current = ring.intent, ring.at(Stage.CURRENT)
     asked: set[Fingerprint | None] = {shown, current.fingerprint if current else None}
     asked |= {intent.before, intent.after} if intent else set()
     versions = [version for version in map(ring.known, asked) if version is not None]
@@ -79,7 +79,7 @@ def found(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> Found:
 
 def first_step(scene: Scene, observed: Observed) -> Step:
     """Where a run goes on: at the beginning, or in the middle of a change under way. Raises Drift, Refused."""
-    standing = found(scene, observed.ring, observed.virtual_proxy)
+    standing = found(scene, observed.ring, observed.virtual_proxy.fingerprint)
     if standing.step is None or standing.finding not in (Finding.SETTLED, Finding.UNFINISHED):
         raise problem(scene.spec.name, observed.ring, observed.virtual_proxy, standing)
     return standing.step

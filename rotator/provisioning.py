@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from rotator import intents, looking, rotation, steps
+from rotator import certificates, intents, looking, rotation, steps
 from rotator.errors import (
     BadRequest,
     Conflict,
@@ -46,7 +46,7 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
         virtual_proxy = scene.world.repository.find(scene.spec.prefix)
         around = _surroundings(scene)
         looking.check_sees(scene.spec.name, around.proxies)
-        standing = looking.found(scene, ring, virtual_proxy) if virtual_proxy else None
+        standing = looking.found(scene, ring, virtual_proxy.fingerprint) if virtual_proxy else None
         planned = plan(scene.spec, ring, virtual_proxy, around, standing)
         changing = not plan_only and not (virtual_proxy is not None and planned.empty)
         cuts = looking.cuts_of_change(scene, _restarting(virtual_proxy, planned, around)) if changing else ()
@@ -95,7 +95,8 @@ def _create(scene: Scene, ring: Ring, planned: Plan) -> tuple[Ring, VirtualProxy
     if version is None:
         ring, version = steps.create(scene, ring)
         ring, fresh = intents.open_first_intent(scene, ring, version), True
-    body = {**planned.create, CERTIFICATE_FIELD: keystore.certificate(version.certificate)}
+    ring, text = certificates.text_of(scene, ring, version)
+    body = {**planned.create, CERTIFICATE_FIELD: text}
     scene.world.tell(f"creating the virtual proxy {scene.spec.prefix!r} with the key {short(version.fingerprint)}")
     try:
         with scene.world.journal.step("set", version.fingerprint):

@@ -45,7 +45,7 @@ def _recovered(scene: Scene) -> Result:
         _accept_uncontested(scene)
         raise
     virtual_proxy = observed.virtual_proxy
-    found = looking.found(scene, ring, virtual_proxy)
+    found = looking.found(scene, ring, virtual_proxy.fingerprint)
     scene.world.tell(f"found: {found.finding}; {found.way}")
     if found.way is Way.CONCLUDE:
         return _concluded(scene, observed)

@@ -86,9 +86,8 @@ def _rotated(scene: Scene, options: Options) -> Result:
     ring = scene.world.keystore.ring()
     # An unfinished change comes first: it may keep users out, and where it ends well another key is handed over.
     if ring.intent is None and ring.delivery is not None and not options.dry_run:
-        scene.world.tell("delivering a key that an earlier run could not hand over")
-        ring = steps.deliver(scene, ring)
-        if not options.now:
+        ring, handed_over = steps.deliver_late(scene, ring)
+        if handed_over and not options.now:
             return scene.result(ring, Outcome.DELIVERED, DueReason.UNDELIVERED, "the key was handed over")
     if ring.intent is None:
         _check_time(scene, options)

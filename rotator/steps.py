@@ -6,10 +6,12 @@ effect on the server, and the server is asked before it is changed and again aft
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from rotator import verification
+from rotator import certificates, verification
 from rotator.errors import (
+    KeyNotFound,
+    KeyStoreCorrupt,
     KeyStoreError,
     NotDelivered,
     PersonNeeded,
@@ -19,11 +21,11 @@ from rotator.errors import (
 from rotator.intents import Change, held, opened, version_of, withdraw
 from rotator.keys import PrivateKey, digest, inspect_certificate
 from rotator.model import (
-    CERTIFICATE_BACKDATE,
     Check,
     Consumers,
     Delivery,
     Fingerprint,
+    Intent,
     IntentKind,
     KeyVersion,
     ProxyService,
@@ -54,30 +56,27 @@ def _created(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
     world, rotation = scene.world, scene.spec.rotation
     scene.world.tell(f"making a {rotation.key_bits}-bit RSA key")
     key = world.generate(rotation.key_bits)
-    now = world.clock.now()
-    # The server judges the certificate by its own clock, which may be another one.
-    there = now + timedelta(seconds=world.repository.clock_offset() or 0.0)
-    text = key.certificate(f"rotator {scene.spec.prefix}", rotation.certificate_days, there)
+    text = certificates.made(scene, key)
     version = described(key, text, Stage.PENDING, scene)
     world.keystore.add_certificate(text)
     world.keystore.add_key(version, key)
-    return world.keystore.save(stages.with_pending(ring, version, now)), version
+    return world.keystore.save(stages.with_pending(ring, version, version.created)), version
 
 
 def described(key: PrivateKey, certificate: str, stage: Stage, scene: Scene) -> KeyVersion:
-    """The index entry of a key that is stored now. Its age is its certificate's, and so the server's clock tells it."""
+    """The index entry of a key that is stored now. One that was current before rotator came has been so since its certificate."""
     now = scene.world.clock.now()
     info = inspect_certificate(certificate)
     assert info is not None  # noqa: S101 - the caller made or read this certificate
-    created = info.not_before + CERTIFICATE_BACKDATE if stage is Stage.PENDING else info.not_before
+    begun = now if stage is Stage.PENDING else min(info.not_before, now)
     return KeyVersion(
         item=f"{now:%Y%m%dT%H%M%SZ}-{short(key.fingerprint)}",
         fingerprint=key.fingerprint,
         kid=key.kid,
         bits=key.bits,
         stage=stage,
-        created=created,
-        since=now,
+        created=begun,
+        since=begun,
         certificate=digest(certificate),
         not_after=info.not_after,
         sent=stage is not Stage.PENDING,
@@ -93,7 +92,7 @@ def set_certificate(
     PUT may still be on its way: that one is noted as sent anew first, which also shows that the keyring can be written.
     """
     intent = opened(ring)
-    text = scene.world.keystore.certificate(version_of(ring, intent.after).certificate)
+    ring, text = certificates.text_of(scene, ring, version_of(ring, intent.after))
     if resumed:
         ring = scene.world.keystore.save(stages.opened(ring, intent, virtual_proxy.modified))
     scene.world.tell(f"putting the certificate of {short(intent.after)} on the virtual proxy")
@@ -110,7 +109,8 @@ def set_certificate(
 
 def put_back(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, version: KeyVersion) -> VirtualProxy:
     """The certificate of a key that is current already, on a virtual proxy that shows another or none."""
-    text, goal = scene.world.keystore.certificate(version.certificate), version.fingerprint
+    goal = version.fingerprint
+    ring, text = certificates.text_of(scene, ring, version)
     with scene.world.journal.step("set", goal):
         return put(scene, ring, virtual_proxy.id, start=virtual_proxy.fingerprint, goal=goal, text=text)
 
@@ -157,7 +157,7 @@ def _finished(
     promoted = stages.promoted(ring, now, hand_over_of(scene, intent.after, now))
     if intent.kind is IntentKind.ROLLBACK:
         promoted = stages.put_off(promoted, after_rollback(scene.spec, now))
-    ring = _promoted(scene, promoted)
+    ring = _promoted(scene, intent, promoted)
     undelivered: NotDelivered | None = None
     try:
         ring = deliver(scene, ring)
@@ -169,7 +169,7 @@ def _finished(
     return ring, checks
 
 
-def _promoted(scene: Scene, promoted: Ring) -> Ring:
+def _promoted(scene: Scene, intent: Intent, promoted: Ring) -> Ring:
     """The promotion, written. Where the keyring fails it is asked what it holds now."""
     keystore = scene.world.keystore
     try:
@@ -184,9 +184,16 @@ def _promoted(scene: Scene, promoted: Ring) -> Ring:
             f"known: {cause}",
             hint=f"mend the keyring (rotator doctor), then: rotator recover {scene.spec.name}",
         ) from None
-    if stored.generation > promoted.generation:
+    if stored.generation == promoted.generation:
+        raise NotPromoted(cause)
+    current = stored.at(Stage.CURRENT)
+    if stored.intent is None and current is not None and current.fingerprint == intent.after:
         return stored
-    raise NotPromoted(cause)
+    raise PersonNeeded(
+        f"{scene.spec.name}: the new key {short(intent.after)} is in place and logs in, but something else wrote to the "
+        f"keyring meanwhile, and it does not say so: {cause}",
+        hint=f"find out what else works on this keyring (rotator history), then: rotator recover {scene.spec.name}",
+    )
 
 
 def hand_over_of(scene: Scene, fingerprint: Fingerprint, now: datetime) -> Delivery | None:
@@ -194,6 +201,18 @@ def hand_over_of(scene: Scene, fingerprint: Fingerprint, now: datetime) -> Deliv
     if scene.spec.consumers is not Consumers.HOOK:
         return None
     return Delivery(id=uuid.uuid4().hex, fingerprint=fingerprint, since=now)
+
+
+def deliver_late(scene: Scene, ring: Ring) -> tuple[Ring, bool]:
+    """The hand-over that an earlier run left due, and whether it was made: consumers may have no hook any more.
+
+    Raises NotDelivered.
+    """
+    if scene.spec.consumers is Consumers.HOOK:
+        scene.world.tell("delivering a key that an earlier run could not hand over")
+        return deliver(scene, ring), True
+    scene.world.tell(f'the key is handed over no more: consumers = "{scene.spec.consumers}" now')
+    return scene.world.keystore.save(stages.delivered(ring)), False
 
 
 def deliver(scene: Scene, ring: Ring) -> Ring:
@@ -253,11 +272,14 @@ def _previous_refused(
     patience = scene.spec.rotation.settle_timeout
     try:
         key = scene.world.keystore.key(previous)
+    except (KeyNotFound, KeyStoreCorrupt) as error:
+        scene.world.tell(f"whether the previous key is refused cannot be tested: {error.message}")
+        return ()
     except KeyStoreError as error:
         raise PersonNeeded(
             f"{scene.spec.name}: the new key is current and proven, but the previous one could not be tested: "
             f"{error.message}",
-            hint=f"nobody can log in with a key that is lost; else mend the keyring and run rotator verify {scene.spec.name}",
+            hint=f"mend the keyring, then run rotator verify {scene.spec.name}",
         ) from None
     checks = scene.tests.refused(verification.PREVIOUS, key, virtual_proxy, reachable, patience)
     if verification.all_passed(checks):

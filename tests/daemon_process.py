@@ -27,9 +27,9 @@ def age(sandbox: Sandbox, days: int = 60) -> None:
     for spec in config.proxies.values():
         items = keyring.writable(spec)
         ring = items.ring()
-        items.save(
-            replace(ring, keys=tuple(replace(key, created=key.created - timedelta(days=days)) for key in ring.keys))
-        )
+        by = timedelta(days=days)
+        older = [replace(key, created=key.created - by, since=key.since - by) for key in ring.keys]
+        items.save(replace(ring, keys=tuple(older)))
 
 
 @dataclass

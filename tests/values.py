@@ -89,7 +89,6 @@ def observed(letter: str | None = "a", **changes: object) -> VirtualProxy:
         certificate="PEM" if letter else "",
         audience="",
         fingerprint=Fingerprint(letter * 64) if letter else None,
-        not_before=NOW - timedelta(hours=1),
         not_after=NOW + timedelta(days=1825),
         entity={"id": "vp", "prefix": "portal", "loadBalancingServerNodes": [{"id": "n1"}]},
     )

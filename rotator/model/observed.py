@@ -62,7 +62,6 @@ class VirtualProxy:
     certificate: str
     audience: str
     fingerprint: Fingerprint | None
-    not_before: datetime | None
     not_after: datetime | None
     entity: Mapping[str, Json]
 

@@ -62,10 +62,17 @@ def unknown_certificate(name: str, observed: VirtualProxy) -> Drift:
 def lost_key(name: str, ring: Ring, observed: VirtualProxy | None) -> Drift:
     """The error for a key that is served, or was to be put back, and whose private half the keyring does not give."""
     current = ring.at(Stage.CURRENT)
-    shown = (observed.fingerprint if observed else None) or (current.fingerprint if current else "")
+    shown = (observed and observed.fingerprint) or (current.fingerprint if current else "")
     where = "which the server shows" if observed and observed.fingerprint else "the current one"
+    said = f"{name}: the private key of {short(shown)}, {where}, is not in the keyring any more"
+    if observed is None:
+        return Drift(
+            f"{said}, and the virtual proxy is not there any more",
+            hint=f"restore the keyring from a backup; if the key is lost for good, begin anew: rotator release {name}, "
+            f"then rotator create-proxy {name}",
+        )
     return Drift(
-        f"{name}: the private key of {short(shown)}, {where}, is not in the keyring any more",
+        said,
         hint=(
             f"restore the keyring from a backup, or take the key in where somebody has it: rotator adopt {name} --key "
             f"FILE; if it is lost for good, put a fresh one in its place: rotator recover {name} --replace-lost-key"

@@ -45,11 +45,12 @@ class Due:
 def due(spec: ProxySpec, ring: Ring, now: datetime) -> Due:
     """Whether `rotate` has something to do at `now` (UTC).
 
-    An open intent and an undelivered key are due at once, outside windows too and whoever the consumers are.
+    An open intent is due at once, outside windows too and whoever the consumers are; so is an undelivered key while
+    they have a hook.
     """
     if ring.intent is not None:
         return Due(due=True, reason=DueReason.UNFINISHED, message="an unfinished change of the certificate", at=now)
-    if ring.delivery is not None:
+    if ring.delivery is not None and spec.consumers is Consumers.HOOK:
         return Due(due=True, reason=DueReason.UNDELIVERED, message="a key that was not handed over yet", at=now)
     current = ring.at(Stage.CURRENT)
     if current is None:
@@ -112,20 +113,24 @@ def _latest(spec: ProxySpec, retry: Retry, now: datetime) -> datetime:
 
 
 def _when(spec: ProxySpec, current: KeyVersion) -> tuple[DueReason, datetime | None]:
-    """When the key is due by the schedule or by the end of its certificate, whichever comes first."""
+    """When the key is due by the schedule or by the end of its certificate, whichever comes first.
+
+    The schedule counts from when the key became current, by this machine's clock, which is the one it is compared with:
+    the certificate is dated by the server's, and a key that was prepared was made long before.
+    """
     ends = current.not_after - CERTIFICATE_MARGIN
     if spec.rotation.cron is not None:
-        reason, scheduled = DueReason.CRON, _occurrence(spec.rotation.cron, current.created)
+        reason, scheduled = DueReason.CRON, _occurrence(spec.rotation.cron, current.since)
     else:
         every = spec.rotation.every
-        reason, scheduled = DueReason.AGE, current.created + every if every is not None else None
+        reason, scheduled = DueReason.AGE, current.since + every if every is not None else None
     if scheduled is None or ends < scheduled:
         return DueReason.CERTIFICATE_ENDS, ends
     return reason, scheduled
 
 
-def _occurrence(expression: str, created: datetime) -> datetime | None:
-    """The first time that a cron expression names after the key was made; None where there is none before long."""
+def _occurrence(expression: str, after: datetime) -> datetime | None:
+    """The first time that a cron expression names after a moment; None where there is none before long."""
     from cronsim import CronSim  # noqa: PLC0415 - for those who use it
 
-    return next(CronSim(expression, created.astimezone(UTC)), None)
+    return next(CronSim(expression, after.astimezone(UTC)), None)

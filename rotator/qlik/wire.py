@@ -70,7 +70,6 @@ def virtual_proxy(entity: Mapping[str, Any], answer: Answer) -> VirtualProxy:
         certificate=certificate,
         audience=_text(entity, "jwtAudience", answer),
         fingerprint=info.fingerprint if info else None,
-        not_before=info.not_before if info else None,
         not_after=info.not_after if info else None,
         entity=whole,
     )

@@ -14,14 +14,12 @@ from rotator.planning.windows import FOREVER, closes, next_opening
 
 
 MONTHLY = Rotation(windows=AnyTime())
+WEEKLY = Rotation(windows=AnyTime(), every=None, cron="0 3 * * SUN")
 
 
 def aged(days: float, rotation: Rotation = MONTHLY) -> tuple[DueReason, bool]:
     found = due(spec(rotation=rotation), ring(key(created=NOW - timedelta(days=days))), NOW)
     return found.reason, found.due
-
-
-WEEKLY = Rotation(windows=AnyTime(), every=None, cron="0 3 * * SUN")
 
 
 def test_by_age() -> None:
@@ -43,8 +41,20 @@ def test_by_the_end_of_the_certificate() -> None:
 def test_an_open_intent_is_due_outside_windows_and_for_manual_consumers() -> None:
     closed = spec(consumers=Consumers.MANUAL, rotation=Rotation(windows=()))
     assert due(closed, replace(ring(key()), intent=INTENT), NOW).reason is DueReason.UNFINISHED
+
+
+def test_a_key_that_was_not_handed_over_is_due_outside_windows_while_there_is_a_hook() -> None:
     waiting = replace(ring(key()), delivery=Delivery("d", Fingerprint("a" * 64), NOW))
-    assert due(closed, waiting, NOW).due
+    for consumers in Consumers:
+        found = due(spec(consumers=consumers, rotation=Rotation(windows=())), waiting, NOW)
+        assert (found.reason is DueReason.UNDELIVERED) is found.due is (consumers is Consumers.HOOK)
+
+
+def test_the_schedule_counts_from_when_the_key_became_current() -> None:
+    """It may have been prepared long before, and handed out meanwhile: it does not go again as soon as it has come."""
+    prepared = replace(key(created=NOW - timedelta(days=31)), since=NOW - timedelta(minutes=1))
+    for rotation in (MONTHLY, WEEKLY):
+        assert due(spec(rotation=rotation), ring(prepared), NOW).reason is DueReason.NOT_YET
 
 
 @pytest.mark.parametrize(
@@ -145,11 +155,12 @@ def test_after_a_failure_it_is_tried_again_when_its_delay_is_over() -> None:
 def test_when_a_failure_is_tried_again_is_told_as_it_will_be(days: float, rotation: Rotation, told: str) -> None:
     keys = ring(key(created=NOW - timedelta(days=days)))
     assert tried_again(spec(rotation=rotation), keys, next_retry(keys, NOW), NOW) == told
+    hooked = spec(consumers=Consumers.HOOK, rotation=rotation)
     for open_end in (
         replace(keys, intent=INTENT),
         replace(keys, delivery=Delivery("d", Fingerprint("a" * 64), NOW)),
     ):
-        again = tried_again(spec(rotation=rotation), open_end, next_retry(keys, NOW), NOW)
+        again = tried_again(hooked, open_end, next_retry(keys, NOW), NOW)
         assert again == "it is tried again by the next unattended run"
 
 

@@ -6,7 +6,7 @@ import pytest
 from values import NOW, key, observed, ring
 
 from rotator.errors import Drift, Refused
-from rotator.model import Ring, Stage, VirtualProxy
+from rotator.model import Ring, VirtualProxy
 from rotator.planning.drift import lost_key, problem, restored
 from rotator.planning.recovery import Finding, Found, Way
 from rotator.report.keys import key_rows
@@ -20,16 +20,19 @@ A, B = "a" * 12, "b" * 12
     [
         (ring(key("a")), observed("b"), f"portal: the private key of {B}, which the server shows, is not"),
         (ring(key("a")), observed(None), f"portal: the private key of {A}, the current one, is not"),
-        (ring(key("a")), None, f"portal: the private key of {A}, the current one, is not"),
         (ring(), observed("b"), f"portal: the private key of {B}, which the server shows, is not"),
-        (ring(), None, "portal: the private key of , the current one, is not"),
-        (ring(key("a", Stage.RETIRED)), None, "portal: the private key of , the current one, is not"),
     ],
 )
 def test_a_lost_key_is_named(found: Ring, seen: VirtualProxy | None, message: str) -> None:
     error = lost_key("portal", found, seen)
     assert error.message.startswith(message)
     assert "rotator recover portal --replace-lost-key" in str(error.hint)
+
+
+def test_a_lost_key_of_a_virtual_proxy_that_was_deleted_leaves_nothing_to_replace() -> None:
+    error = lost_key("portal", ring(key("a")), None)
+    assert error.message.startswith(f"portal: the private key of {A}, the current one, is not")
+    assert "rotator release portal, then rotator create-proxy portal" in str(error.hint)
 
 
 def test_nothing_at_all_is_refused_and_a_certificate_that_cannot_be_read_is_drift() -> None:

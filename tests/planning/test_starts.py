@@ -56,7 +56,11 @@ ANY = spec(rotation=Rotation(windows=AnyTime()))
         (in_window(), aged(20), OPENS + timedelta(days=7)),
         (in_window(), replace(aged(31), retry=Retry(0, OPENS + DAY)), OPENS + timedelta(days=7)),
         (in_window(), replace(aged(0), intent=INTENT), NOW),
-        (in_window(), replace(aged(0), delivery=Delivery("d", Fingerprint("a" * 64), NOW)), NOW),
+        (
+            spec(consumers=Consumers.HOOK, rotation=in_window().rotation),
+            replace(aged(0), delivery=Delivery("d", Fingerprint("a" * 64), NOW)),
+            NOW,
+        ),
         (spec(consumers=Consumers.MANUAL, rotation=Rotation(windows=AnyTime())), aged(99), None),
         (spec(rotation=Rotation(windows=())), aged(99), None),
         (ANY, ring(), None),

@@ -68,7 +68,7 @@ class Client:
         self.proxy = ProxyService("p", "central.localhost", True, 443, port, frozenset({VIRTUAL_PROXY["id"]}), "")  # type: ignore[arg-type]
         self.virtual_proxy = VirtualProxy(
             id="v", prefix=PREFIX, description="", session_cookie="", method=4, default=False, modified="",
-            certificate="", audience="", fingerprint=None, not_before=None, not_after=None, entity={},
+            certificate="", audience="", fingerprint=None, not_after=None, entity={},
         )  # fmt: skip
         self._folder = folder
 

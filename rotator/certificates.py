@@ -1,0 +1,35 @@
+"""The certificates that rotator makes for its keys, and makes anew where the keyring has lost the text of one."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from rotator.errors import KeyNotFound, KeyStoreCorrupt
+from rotator.keys import PrivateKey, digest, inspect_certificate
+from rotator.model import KeyVersion, Ring, short
+from rotator.scene import Scene
+
+
+def made(scene: Scene, key: PrivateKey) -> str:
+    """A certificate for a key, as the configuration wants it, dated by the server's clock, which judges it."""
+    there = scene.world.clock.now() + timedelta(seconds=scene.world.repository.clock_offset() or 0.0)
+    return key.certificate(f"rotator {scene.spec.prefix}", scene.spec.rotation.certificate_days, there)
+
+
+def text_of(scene: Scene, ring: Ring, version: KeyVersion) -> tuple[Ring, str]:
+    """The certificate to put on the server for a key, and the ring that names it.
+
+    Where its text is lost or damaged a new one is stored: the key is what logs in, whatever certificate carries it.
+    Raises KeyStoreError, KeyNotFound among them where the private key is gone too.
+    """
+    keystore = scene.world.keystore
+    try:
+        return ring, keystore.certificate(version.certificate)
+    except (KeyNotFound, KeyStoreCorrupt) as error:
+        scene.world.tell(f"{error.message}: making a new one for the key {short(version.fingerprint)}")
+    text = made(scene, keystore.key(version))
+    info = inspect_certificate(text)
+    assert info is not None  # noqa: S101 - it was made here
+    keystore.add_certificate(text)
+    renewed = replace(version, certificate=digest(text), not_after=info.not_after)
+    keys = tuple(renewed if each.item == version.item else each for each in ring.keys)
+    return keystore.save(replace(ring, keys=keys)), text
