@@ -1,5 +1,9 @@
 """Clocks that differ: a token's times are those of the proxy that it is shown to, which its first answer tells."""
 
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from worlds.by_hand import by_hand, certificate_of
 from worlds.rotators import Verb
@@ -7,6 +11,7 @@ from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
 
+from rotator.model import Outcome
 from rotator.recovery import prune
 
 
@@ -36,6 +41,32 @@ def test_no_key_goes_because_a_clock_makes_it_look_refused(story: Story, world: 
     world.server.restart()
     story.run("keys prune", verb=pruning(0))
     assert world.made[0].fingerprint not in world.one.keyring.fingerprints()
+
+
+@pytest.mark.parametrize("ahead", [60.0, 1200.0, 90000.0])
+@pytest.mark.parametrize("schedule", [{"every": None, "cron": "0 3 * * *"}, {"every": timedelta(hours=12)}])
+def test_a_date_that_has_come_is_done_with_by_one_rotation(
+    story: Story, world: World, ahead: float, schedule: dict[str, Any]
+) -> None:
+    """However far the server's clock, which dates the certificate, is behind the one that the schedule is read by."""
+    story.run("create-proxy")
+    world.one.spec = replace(world.one.spec, rotation=replace(world.one.spec.rotation, **schedule))
+    world.one.clock.offset = ahead
+    world.timeline.elapse(86400)
+    rotated = [story.run("rotate").result for _ in range(3)]
+    assert [result is not None and result.outcome for result in rotated] == [
+        Outcome.ROTATED,
+        Outcome.UNCHANGED,
+        Outcome.UNCHANGED,
+    ]
+
+
+def test_a_key_that_was_prepared_is_not_due_as_soon_as_it_is_in_place(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --prepare")
+    world.timeline.elapse(31 * 86400)
+    outcomes = [story.run("rotate").result for _ in range(2)]
+    assert [result is not None and result.outcome for result in outcomes] == [Outcome.ROTATED, Outcome.UNCHANGED]
 
 
 def pruning(keep: int) -> Verb:

@@ -90,3 +90,12 @@ def test_an_unfinished_change_does_not_wait_for_a_hook(story: Story, world: Worl
     assert handed(world) == world.made[0].fingerprint
     hook(world, 0)
     assert story.run("rotate").exit == 0
+
+
+def test_a_hook_that_is_given_up_takes_its_hand_over_along(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    hook(world, 3)
+    assert story.run("rotate --now").exit == 5
+    world.one.spec = replace(world.one.spec, consumers=Consumers.TOKEN, hook=None)
+    assert story.run("rotate").exit == 0
+    assert story.run("rotate --now").exit == 0

@@ -1,0 +1,117 @@
+"""A keyring that has lost an item or two: what the rest of it can still do, and what a person is told to do is what works."""
+
+import pytest
+from worlds.effects import Stroke
+from worlds.keyring import KEY
+from worlds.rotators import adopting, replacing
+from worlds.telling import Story
+from worlds.world import World
+
+from rotator.adoption import release
+from rotator.model import Stage
+
+
+def lose_certificate(world: World, stage: Stage) -> None:
+    """The text of the certificate of the key of this stage, and nothing else."""
+    version = world.one.ring().at(stage)
+    assert version is not None
+    kept = {
+        name: text
+        for name, text in world.one.keyring.items.items()
+        if f"/certificate/{version.certificate[:32]}" not in name
+    }
+    assert len(kept) == len(world.one.keyring.items) - 1
+    world.lose_keyring(world.one, kept)
+
+
+def lose_keys(world: World, *fingerprints: str | None) -> None:
+    """These private keys, and nothing else."""
+    lost = [f"-{fingerprint[:12]}" for fingerprint in fingerprints if fingerprint]
+    kept = {
+        name: text
+        for name, text in world.one.keyring.items.items()
+        if KEY not in name or not any(part in name for part in lost)
+    }
+    assert len(kept) == len(world.one.keyring.items) - len(lost)
+    world.lose_keyring(world.one, kept)
+
+
+def test_a_prepared_key_whose_certificate_is_lost(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --prepare")
+    lose_certificate(world, Stage.PENDING)
+    assert story.run("rotate --now").exit == 0
+    assert world.shown() == world.made[-1].fingerprint
+
+
+def test_a_previous_key_whose_certificate_is_lost(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    lose_certificate(world, Stage.PREVIOUS)
+    assert story.run("rollback").exit == 0
+    assert world.shown() == world.made[0].fingerprint
+
+
+@pytest.mark.parametrize("command", ["rotate --now", "recover"])
+def test_a_change_under_way_whose_certificate_is_lost(story: Story, world: World, command: str) -> None:
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, "crash before")).crashed
+    lose_certificate(world, Stage.PENDING)
+    assert story.run(command).exit == 0
+    assert world.shown() == world.made[-1].fingerprint
+
+
+def test_a_current_key_whose_certificate_is_lost_is_put_back_all_the_same(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    lose_certificate(world, Stage.CURRENT)
+    world.server.delete(world.prefix)
+    assert story.run("create-proxy").exit == 0
+    assert world.shown() == world.made[0].fingerprint
+
+
+@pytest.mark.parametrize("way", ["replace-lost-key", "replace-key", "somebody has it", "release"])
+def test_both_keys_of_a_change_under_way_lost(story: Story, world: World, way: str) -> None:
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, "crash after")).crashed
+    lose_keys(world, *(key.fingerprint for key in world.made))
+    shown = str(world.shown())
+    world.one.confirmed = shown
+    assert story.run("recover").exit == 4
+    if way == "somebody has it":
+        assert story.run("adopt", verb=adopting(world.made[-1])).exit == 0
+    elif way == "release":
+        assert story.run("release", verb=lambda scene: release(scene, None)).exit == 0
+        return
+    else:
+        assert story.run("recover", verb=replacing(shown, lost=way == "replace-lost-key")).exit == 0
+    assert story.run("verify").exit == 0
+    assert story.run("rotate --now").exit == 0
+
+
+def test_a_lost_key_is_replaced_and_the_new_one_verified(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    shown = str(world.shown())
+    lose_keys(world, shown)
+    assert story.run("recover").exit == 4
+    world.one.confirmed = shown
+    assert story.run("recover", verb=replacing(shown, lost=True)).exit == 0
+    assert story.run("verify").exit == 0
+
+
+def test_a_lost_previous_key_keeps_nothing_from_being_tested(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    lose_keys(world, world.made[0].fingerprint)
+    assert story.run("verify").exit == 0
+    assert story.run("recover").exit == 0
+    assert story.run("rotate --now").exit == 0
+
+
+def test_a_lost_key_of_a_virtual_proxy_that_was_deleted(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    lose_keys(world, world.made[0].fingerprint)
+    world.server.delete(world.prefix)
+    assert story.run("create-proxy").exit == 4
+    assert story.run("release", verb=lambda scene: release(scene, None)).exit == 0
+    assert story.run("create-proxy").exit == 0
