@@ -66,4 +66,5 @@ def _nobody_works(session: Session, run: Run) -> bool:
 
     if (run.site, run.name) == KEYRING:
         return lock.idle(session.config.state, "keyring")
-    return lock.idle(session.config.state, f"site {registry.address(session.config.sites[run.site].qrs)}")
+    of_site = lock.of_site(run.site, registry.address(session.config.sites[run.site].qrs))
+    return all(lock.idle(session.config.state, name) for name in of_site)

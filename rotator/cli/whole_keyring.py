@@ -28,8 +28,11 @@ def held(session: Session) -> Iterator[tuple[Journal, "Ending"]]:
     """Hold the lock of every site and of the keyring, and record what is done. Raises LockHeld, JournalError."""
     config = session.config
     with ExitStack() as stack:
-        for address in sorted({registry.address(site.qrs) for site in config.sites.values()}):
-            stack.enter_context(lock.held(config.state, f"site {address}", session.command, _now()))
+        of_sites = {
+            name for site in config.sites.values() for name in lock.of_site(site.name, registry.address(site.qrs))
+        }
+        for name in sorted(of_sites):
+            stack.enter_context(lock.held(config.state, name, session.command, _now()))
         stack.enter_context(lock.held(config.state, "keyring", session.command, _now()))
         journal = stack.enter_context(closing(Journal(config.state, _now, lambda: 0, session.tell)))
         ending = stack.enter_context(journal.run(*KEYRING, session.command, started_by(os.environ)))

@@ -258,17 +258,18 @@ class Wiring:
         if not looking:
             self._stop.listen()
             self._stop.begin(spec.name)
-        address = registry.address(config.sites[spec.site].qrs)
-        with lock.held(config.state, f"site {address}", session.command, self._clock.now()):
+        with ExitStack() as opened:
+            for name in lock.of_site(spec.site, registry.address(config.sites[spec.site].qrs)):
+                opened.enter_context(lock.held(config.state, name, session.command, self._clock.now()))
             if looking:
                 return verb(self.scene(spec))
-            with ExitStack() as opened:
+            with ExitStack() as recorded:
                 try:
-                    journal = opened.enter_context(
+                    journal = recorded.enter_context(
                         closing(Journal(config.state, self._clock.now, exchanges, session.warn))
                     )
                     run = journal.run(spec.site, spec.name, session.command, started_by(os.environ))
-                    ending = opened.enter_context(run)
+                    ending = recorded.enter_context(run)
                 except JournalError as error:
                     if self.keyring.keystore(spec).ring().intent is None:
                         raise

@@ -42,6 +42,11 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
         lock.release()
 
 
+def of_site(name: str, address: str) -> tuple[str, str]:
+    """The locks of a site: its keys are found by the name of its table or by its address, whichever still fits."""
+    return f"site {name}", f"server {address}"
+
+
 def idle(state: Path, name: str) -> bool:
     """Whether it is certain that nobody holds the lock `name`. It is taken for an instant to see that, and nothing is made."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - see above

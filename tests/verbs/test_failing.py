@@ -1,13 +1,18 @@
 """Rotations that something strikes: what is undone, what the next run goes on from, and what is said."""
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from worlds.effects import Stroke
+from worlds.effects import Effects, Stroke
+from worlds.keyring import INDEX
 from worlds.server import CERTIFICATE, HOSTS
 from worlds.telling import Story
 from worlds.world import World
+
+from rotator.keystore.key_items import KeyItems
+from rotator.planning import stages
 
 
 if TYPE_CHECKING:
@@ -252,3 +257,40 @@ def test_a_run_from_the_timer_meets_one_by_hand(story: Story, world: World) -> N
         assert world.one.run("rotate").exit == 3
 
     assert story.run("rotate --now", Stroke("PUT qrs", 1, None, meanwhile=begins)).exit == 0
+
+
+@pytest.mark.parametrize("same", ["name", "address"])
+def test_a_site_that_is_written_in_two_ways_is_locked_as_one(story: Story, world: World, same: str) -> None:
+    story.run("create-proxy")
+    written = world.one.site
+
+    def other_way() -> None:
+        by_address, by_name = replace(written, name="production"), replace(written, qrs="https://10.0.0.5:4242")
+        world.one.site = by_name if same == "name" else by_address
+        world.one.spec = replace(world.one.spec, site=world.one.site.name)
+        held_back = world.one.run("rotate --now")
+        story.note(f"at the same time: {held_back.exit} {held_back.message.partition(',')[0]}")
+        world.one.site, world.one.spec = written, replace(world.one.spec, site=written.name)
+        assert held_back.exit == 3
+
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, None, meanwhile=other_way)).exit == 0
+
+
+@pytest.mark.parametrize(("promotes", "status"), [(True, 0), (False, 4)])
+def test_something_else_writes_to_the_keyring_meanwhile(
+    story: Story, world: World, promotes: bool, status: int
+) -> None:
+    """As with another state directory, whose lock is another: what is stored is believed only where it is what was wanted."""
+    story.run("create-proxy")
+
+    def write() -> None:
+        mine, world.one.keyring.effects = world.one.keyring.effects, Effects()
+        ring = world.one.ring()
+        index = next(name for name in world.one.keyring.items if name.endswith(INDEX))
+        items = KeyItems(world.one.keyring, *index.removesuffix(INDEX).split("/", 1))
+        items.save(stages.promoted(ring, world.one.clock.now(), None) if promotes else ring)
+        world.one.keyring.effects = mine
+
+    assert story.run("rotate --now", Stroke("GET proxy", 6, None, meanwhile=write)).exit == status
+    assert story.run("recover").exit == 0
+    assert story.run("rotate --now").exit == 0
