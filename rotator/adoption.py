@@ -130,9 +130,8 @@ def _check_settled(scene: Scene, ring: Ring, shown: Fingerprint | None) -> None:
     """
     if ring.intent is None or looking.found(scene, ring, shown).finding is not Finding.UNFINISHED:
         return
-    verb = "create-proxy" if ring.intent.kind is IntentKind.FIRST_KEY else "rotate"
     raise Refused(
         f"{scene.spec.name}: a change of its certificate is not finished; it began "
         f"{ring.intent.started:%Y-%m-%d %H:%M} UTC",
-        hint=f"finish it first: rotator {verb} {scene.spec.name}",
+        hint=f"finish it first: rotator {intents.finishing(ring.intent)} {scene.spec.name}",
     )

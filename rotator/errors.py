@@ -164,6 +164,10 @@ class Drift(PersonNeeded):
     """The server holds what rotator neither put there nor knows."""
 
 
+class UnknownState(PersonNeeded):
+    """Whether a change reached the server is not known, and the server cannot be asked."""
+
+
 class RestoredKeyring(PersonNeeded):
     """The keyring is an older copy of itself, or empty, where the journal knows of later changes."""
 

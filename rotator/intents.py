@@ -102,6 +102,11 @@ def discard(scene: Scene, version: KeyVersion) -> None:
         scene.world.tell(f"the unused key {short(version.fingerprint)} stays in the keyring: {error.message}")
 
 
+def finishing(intent: Intent) -> str:
+    """The command that finishes or undoes the change, for people."""
+    return "create-proxy" if intent.kind is IntentKind.FIRST_KEY else "rotate"
+
+
 def opened(ring: Ring) -> Intent:
     """The open intent of a ring that has one."""
     assert ring.intent is not None  # noqa: S101 - the steps after set are called with an open intent only

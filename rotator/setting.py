@@ -41,7 +41,7 @@ def put(
         return repository.virtual_proxy(proxy_id)
 
     unanswered: ServerError | None = None
-    taken = False
+    sent = taken = False
     try:
         for attempt in range(PUT_ATTEMPTS):
             if attempt:
@@ -61,17 +61,20 @@ def put(
                     raise
             except NO_ANSWER as error:
                 unanswered = error
+                sent = sent or not error.unchanged
         scene.world.logins.refresh()
         virtual_proxy = patiently(scene, ask)
     except RotatorError as error:
         # Whatever went wrong last: a PUT that was not answered may still have been, or be, applied.
         if unanswered is not None and not isinstance(error, Drift):
+            unanswered.unchanged = not sent
             raise unanswered from None
-        error.unchanged = unanswered is None and not taken
+        error.unchanged = not sent and not taken
         raise
     if virtual_proxy.fingerprint == goal:
         return virtual_proxy
     if unanswered is not None:
+        unanswered.unchanged = not sent
         raise unanswered
     raise Drift(
         f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows {named(virtual_proxy.fingerprint)}",

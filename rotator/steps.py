@@ -16,9 +16,10 @@ from rotator.errors import (
     NotDelivered,
     PersonNeeded,
     RotatorError,
+    UnknownState,
     VerificationFailed,
 )
-from rotator.intents import Change, held, opened, version_of, withdraw
+from rotator.intents import Change, finishing, held, opened, version_of, withdraw
 from rotator.keys import PrivateKey, digest, inspect_certificate
 from rotator.model import (
     Check,
@@ -39,7 +40,7 @@ from rotator.planning import stages
 from rotator.planning.due import after_rollback
 from rotator.planning.rotation import reusable_pending
 from rotator.scene import Scene
-from rotator.setting import NO_ANSWER, put
+from rotator.setting import put
 
 
 def create(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
@@ -102,9 +103,14 @@ def set_certificate(
     except RotatorError as error:
         if error.unchanged and not resumed:
             withdraw(scene, ring)
-        elif isinstance(error, NO_ANSWER):
-            error.hint = f"the next run asks the server and goes on from there: rotator rotate {scene.spec.name} --now"
-        raise
+        if error.unchanged or isinstance(error, PersonNeeded):
+            raise
+        goes_on = f"the next run asks the server and goes on from there: rotator {finishing(intent)} {scene.spec.name}"
+        raise UnknownState(
+            f"{scene.spec.name}: whether the certificate of {short(intent.after)} is in place is not known, so users may "
+            f"be kept out: {error.message}",
+            hint=f"{error.hint}; {goes_on}" if error.hint else goes_on,
+        ) from None
 
 
 def put_back(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, version: KeyVersion) -> VirtualProxy:

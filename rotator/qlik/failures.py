@@ -40,7 +40,10 @@ _RESET: Final = "cut the connection"
 
 
 def mapped(error: BaseException, route: Route, method: str, path: str) -> ServerError:
-    """An exception of requests, urllib3, ssl or socket. The request itself, which it may carry, is left behind."""
+    """An exception of requests, urllib3, ssl or socket. The request itself, which it may carry, is left behind.
+
+    It is `unchanged` where there was no connection that a request could have gone through.
+    """
     chain = list(_chain(error))
     certificate = next((item for item in chain if isinstance(item, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
@@ -56,13 +59,10 @@ def mapped(error: BaseException, route: Route, method: str, path: str) -> Server
     if tls is not None:
         return _handshake(tls, route)
     if any(isinstance(item, socket.gaierror) for item in chain):
-        return ServerUnreachable(
-            f"the name {route.address} cannot be resolved", hint="see the URL and the DNS of this machine"
-        )
+        return _unsent(f"the name {route.address} cannot be resolved", "see the URL and the DNS of this machine")
     if any(isinstance(item, ConnectionRefusedError) for item in chain):
-        return ServerUnreachable(
-            f"{route.address}:{route.port} refuses connections",
-            hint="see that the service is up and the port right",
+        return _unsent(
+            f"{route.address}:{route.port} refuses connections", "see that the service is up and the port right"
         )
     if any(isinstance(item, TimeoutError) or "timed out" in str(item) for item in chain):
         return ServerUnreachable(
@@ -80,6 +80,12 @@ def mapped(error: BaseException, route: Route, method: str, path: str) -> Server
         )
     kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in chain if not isinstance(item, NewConnectionError)))
     return ServerUnreachable(f"{route.address}:{route.port} cannot be reached: {kinds}", hint="see rotator doctor")
+
+
+def _unsent(message: str, hint: str) -> ServerUnreachable:
+    error = ServerUnreachable(message, hint=hint)
+    error.unchanged = True
+    return error
 
 
 def stale(error: ServerUnreachable) -> bool:

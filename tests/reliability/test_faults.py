@@ -28,6 +28,7 @@ NO: Final = ("status=400", "status=401", "status=403", "status=404", "redirect",
 DONE, FAILED, PERSON = 0, 1, 4
 EITHER: Final = {DONE, FAILED}
 FAILING: Final = {FAILED, PERSON}
+ANY: Final = {DONE, FAILED, PERSON}
 
 
 def table(**statuses: set[int]) -> dict[str, set[int]]:
@@ -44,9 +45,10 @@ def table(**statuses: set[int]) -> dict[str, set[int]]:
 LOOKING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={FAILED}, NO={FAILED})
 # Some look only for the sessions that would be cut, or ask what the user may do: that is then not known, and said.
 LOOKING_OR_COUNTING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
-# After a change the server is asked until it gives an answer that makes sense; a refusal is one.
-LOOKING_AFTER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=EITHER)
-WRITING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={FAILED}, conflict={DONE})
+# After a change the server is asked until it gives an answer that makes sense; a refusal is one, and leaves unknown
+# whether the change is there.
+LOOKING_AFTER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=ANY, SENSELESS=ANY, NO=ANY)
+WRITING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=ANY, SENSELESS={DONE}, NO={FAILED}, conflict={DONE})
 # A POST is not made again: where it was not done, the next run does it.
 CREATING: Final = table(CUT=EITHER, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO={FAILED})
 # Of a login that is made once, only a 404 to csrftoken says nothing: older releases have none.
@@ -58,7 +60,7 @@ BOTH: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO
 # A rotation that fails in any case; what refuses the way back too is for a person.
 UNDONE: Final = table(CUT={FAILED}, SLOW={FAILED}, refuse={FAILED}, SENSELESS={FAILED}, NO=FAILING)
 # The way back of an earlier run, which a look comes before.
-RETURNING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO={DONE, *FAILING})
+RETURNING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=ANY)
 # A session that is not let in any more is opened anew, once; where it was not opened at all, each request has the token.
 WRITING_BY_JWT: Final = {**WRITING, "status=401": {DONE}, "status=403": EITHER}
 OPENING: Final = table(
@@ -71,7 +73,7 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "create-proxy (as desired)": {"look": LOOKING, "login": TESTING},
     "rotate --dry-run": {"look": LOOKING_OR_COUNTING, "login": LOGGING_IN},
     # That the current key is refused is for a person; of the others it is what is wanted.
-    "verify": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": {DONE, FAILED, PERSON}}},
+    "verify": {"look": LOOKING, "login": {**LOGGING_IN, "status=401": ANY}},
     "status": {"look": LOOKING},
     "doctor": {"look": LOOKING_OR_COUNTING, "login": {**LOGGING_IN, "status=401": EITHER}},
     "init": {"look": LOOKING_OR_COUNTING, "login": LOOKING},

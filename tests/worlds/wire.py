@@ -4,16 +4,19 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from multidict import CIMultiDict
 
-from rotator.errors import ServerUnreachable
+from rotator.errors import ServerError
 from rotator.model import ProxyService, Site, User
 from rotator.qlik import transport
 from rotator.qlik.doors import CertificateDoor
+from rotator.qlik.failures import mapped
 from rotator.qlik.login import ProxyLogins
 from rotator.qlik.qrs import Qrs
+from rotator.qlik.routes import Route
 from rotator.qlik.sessions import ProxySessions
 from worlds.effects import CRASH_AFTER, LATE, LOST, PAGE, REFUSED, STATUSES, VANISH
 from worlds.server import Down, Request
@@ -22,6 +25,7 @@ from worlds.server import Down, Request
 if TYPE_CHECKING:
     from worlds.rotators import Rotator
 
+PORTS: Final = {"qrs": 4242, "qps": 4243, "proxy": 443}
 TOOK: Final = 0.005
 """Seconds that a request takes."""
 
@@ -57,20 +61,20 @@ class Wire:
         if act in STATUSES:
             return self._answered(request, int(act), b"made up", {}, {})
         if act in (REFUSED, VANISH):
-            raise self._unreachable(request)
+            raise self._failure(ConnectionRefusedError(), request)
         if act == LATE:
             if method != "GET" and self._service == "qrs":
                 world.server.keep_for_later(copy.deepcopy(request))
             world.timeline.elapse(limit)
-            raise self._unreachable(request)
+            raise self._failure(RemoteDisconnected(""), request)
         try:
             response = world.answer(self._rotator, self._service, self._host, request)
         except Down:
-            raise self._unreachable(request) from None
+            raise self._failure(ConnectionRefusedError(), request) from None
         if act == CRASH_AFTER:
             effects.die()
         if act == LOST:
-            raise self._unreachable(request)
+            raise self._failure(RemoteDisconnected(""), request)
         if act == PAGE:
             return self._answered(request, 200, b"<html>a page</html>", {}, {})
         body = response.body if isinstance(response.body, bytes) else b""
@@ -86,11 +90,8 @@ class Wire:
         self.clock_offset = (told - self._rotator.clock.now()) / timedelta(seconds=1)
         return transport.Answer(request.method, f"https://{self._host}{request.path}", status, headers, cookies, body)
 
-    def _unreachable(self, request: Request) -> ServerUnreachable:
-        return ServerUnreachable(
-            f"{self._host} cut the connection in the middle of {request.method} {request.path}",
-            hint="it restarts, or refuses the client certificate: try again, then see rotator doctor",
-        )
+    def _failure(self, error: Exception, request: Request) -> ServerError:
+        return mapped(error, Route(self._host, PORTS[self._service], "", self._host, ""), request.method, request.path)
 
 
 def _transport(rotator: "Rotator", service: str, host: str) -> transport.Transport:

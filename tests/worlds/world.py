@@ -21,7 +21,7 @@ from rotator.keys import PrivateKey
 from rotator.model import AnyTime, ProxySpec, Rotation
 from rotator.sandbox.repository import Entity
 from worlds import pool
-from worlds.effects import LATE, LOST, PAGE, VANISH
+from worlds.effects import VANISH
 from worlds.keyring import INDEX, spki
 from worlds.rotators import Ended, Rotator
 from worlds.server import CERTIFICATE, HOSTS, Request, Server, fingerprint
@@ -35,7 +35,6 @@ REPAIRED: Final = frozenset({"loadBalancingServerNodes"})
 """What create-proxy may change of a virtual proxy whose configuration names nothing."""
 WITNESS: Final = ("ORACLE", "witness")
 """A user of its own, so that sessions that rotator leaves behind do not keep the witness out."""
-UNANSWERED: Final = frozenset({LOST, LATE, PAGE, "500", "503"})
 _known_fingerprint = lru_cache(maxsize=4096)(fingerprint)
 
 
@@ -216,10 +215,7 @@ class World:
         vanished = VANISH in {act for act, *_ in ended.effects.struck}
         if settled and not vanished and shown not in (rotator.current, None):
             raise Broken(f"{ended.command} is done, but the server does not show the current key")
-        # A keyring or a question that fails after the PUT, like an answer that is lost, leaves the rest to the next run.
-        struck = ended.effects.struck
-        open_end = any(act in UNANSWERED or {"keyring", "GET qrs"} & set(labels) for act, *labels in struck)
-        if ended.exit == 1 and not open_end and not rotator.unfinished and before not in (None, shown):
+        if ended.exit == 1 and not rotator.unfinished and before not in (None, shown):
             raise Broken(f"{ended.command} failed, and the key that was current is not in place: {ended.message}")
 
     # --- what happens to keyrings
