@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from rotator import looking, verification
+from rotator import intents, looking, verification
 from rotator.errors import KeyStoreCorrupt, RotatorError, ServerError
-from rotator.model import ProxyService, ProxySpec, Stage, Verdict, counted, short
+from rotator.model import ProxyService, ProxySpec, Verdict, counted, short
 from rotator.planning.provisioning import Surroundings, described, plan
 from rotator.planning.rights import lacking, only_reads
 from rotator.ports import Repository, SecretStore
@@ -209,8 +209,7 @@ def _key(scene: Scene, observed: looking.Observed) -> Trial | str:
             f"a change of the certificate ({ring.intent.kind}) is under way",
             f"finish or undo it: rotator rotate {scene.spec.name}",
         )
-    current = ring.at(Stage.CURRENT)
-    assert current is not None  # noqa: S101 - without a change under way a rotation can begin from it alone
+    current = intents.current(ring)
     scene.tests.proven(scene.world.keystore.key(current), observed.virtual_proxy, observed.proxies)
     return f"the key {short(current.fingerprint)} is in the keyring and logs in"
 

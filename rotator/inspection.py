@@ -24,9 +24,9 @@ def verify(scene: Scene) -> Result:
     ring = scene.world.keystore.ring()
     observed = looking.look(scene, ring)
     signing = _served(scene, observed)
-    previous, untested = ring.at(Stage.PREVIOUS), ""
+    previous, unknown = ring.at(Stage.PREVIOUS), ""
     if previous is not None and not held(scene, previous):
-        previous, untested = None, "; the previous key is lost, so whether it is refused is not known"
+        previous, unknown = None, "; the previous key is lost, so whether it is refused is not known"
     with scene.world.journal.step("test", signing.fingerprint):
         checks = scene.tests.verify(
             scene.world.keystore.key(signing),
@@ -36,7 +36,9 @@ def verify(scene: Scene) -> Result:
         )
         _judge(scene, checks)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
-    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does{untested}{_under_way(scene, ring)}"
+    if ring.untested and ring.intent is None:
+        ring = scene.world.keystore.save(stages.tested(ring))
+    message = f"the key {short(signing.fingerprint)} logs in, and nothing else does{unknown}{_under_way(scene, ring)}"
     return scene.result(
         ring, Outcome.VERIFIED, "Verified", message, checks, virtual_proxy=observed.virtual_proxy, key=signing
     )

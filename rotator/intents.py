@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from rotator import certificates
 from rotator.errors import KeyNotFound, KeyStoreCorrupt, KeyStoreError
 from rotator.keys import PrivateKey
-from rotator.model import Fingerprint, Intent, IntentKind, KeyVersion, Ring, VirtualProxy, short
+from rotator.model import Fingerprint, Intent, IntentKind, KeyVersion, Ring, Stage, VirtualProxy, short
 from rotator.planning import stages
 from rotator.scene import Scene
 
@@ -105,6 +105,13 @@ def discard(scene: Scene, version: KeyVersion) -> None:
 def finishing(intent: Intent) -> str:
     """The command that finishes or undoes the change, for people."""
     return "create-proxy" if intent.kind is IntentKind.FIRST_KEY else "rotate"
+
+
+def current(ring: Ring) -> KeyVersion:
+    """The current key of a ring that has one."""
+    version = ring.at(Stage.CURRENT)
+    assert version is not None  # noqa: S101 - what is settled or promoted has one
+    return version
 
 
 def opened(ring: Ring) -> Intent:

@@ -239,8 +239,7 @@ def _linked_once(scene: Scene, proxy: ProxyService, proxy_id: str) -> None:
 
 def _restored(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> VirtualProxy:
     """The current key's certificate on a virtual proxy that has lost it."""
-    current = ring.at(Stage.CURRENT)
-    assert current is not None  # noqa: S101 - the plan says RESTORE only then
+    current = intents.current(ring)
     if virtual_proxy.fingerprint == current.fingerprint:
         return virtual_proxy
     if virtual_proxy.certificate.strip():
@@ -252,8 +251,7 @@ def _restored(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy) -> VirtualP
 def _login(
     scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: tuple[ProxyService, ...]
 ) -> tuple[Check, ...]:
-    current = ring.at(Stage.CURRENT)
-    assert current is not None  # noqa: S101 - a plan without a key to make keeps or restores the current one
+    current = intents.current(ring)
     scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
     with scene.world.journal.step("test", current.fingerprint):
         return scene.tests.proven(

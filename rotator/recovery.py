@@ -58,9 +58,12 @@ def _recovered(scene: Scene) -> Result:
     if found.finding is Finding.NOTHING:
         message = "neither the server nor the keyring has a key of it"
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
-    current = _current(ring)
+    current = intents.current(ring)
     with scene.world.journal.step("test", current.fingerprint):
         checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
+        if ring.untested:
+            ring, refused = steps.previous_refused(scene, ring, virtual_proxy, observed.proxies)
+            checks = (*checks, *refused)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
     return scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks, virtual_proxy=virtual_proxy)
 
@@ -135,12 +138,6 @@ def _replaced(scene: Scene, lost: LostKey) -> Result:
         outcome=Outcome.RECOVERED,
         reason="LostKeyReplaced",
     )
-
-
-def _current(ring: Ring) -> KeyVersion:
-    current = ring.at(Stage.CURRENT)
-    assert current is not None  # noqa: S101 - a settled ring has one
-    return current
 
 
 def rollback(scene: Scene) -> Result:

@@ -89,7 +89,7 @@ def _rotated(scene: Scene, options: Options) -> Result:
         ring, handed_over = steps.deliver_late(scene, ring)
         if handed_over and not options.now:
             return scene.result(ring, Outcome.DELIVERED, DueReason.UNDELIVERED, "the key was handed over")
-    if ring.intent is None:
+    if ring.intent is None and not ring.untested:
         _check_time(scene, options)
     with scene.world.journal.step(looking.LOOK):
         seen = _looked(scene, ring, options)
@@ -98,6 +98,8 @@ def _rotated(scene: Scene, options: Options) -> Result:
         scene.world.tell("finishing the rotation that an earlier run began")
         back = ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK
         return conclude(scene, observed, seen.step, Outcome.ROLLED_BACK if back else Outcome.ROTATED, resumed=True)
+    if ring.untested:
+        return _tested(scene, observed, options)
     if not options.now and not verdict.due:
         shown = observed.virtual_proxy
         return scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message, virtual_proxy=shown)
@@ -122,12 +124,34 @@ def _looked(scene: Scene, ring: Ring, options: Options) -> _Seen:
     observed = looking.observe(scene, ring)
     step = looking.first_step(scene, observed)
     verdict = due(scene.spec, as_served(ring, observed.virtual_proxy), scene.world.clock.now())
-    if step is not Step.CREATE or not (options.now or verdict.due):
+    if step is not Step.CREATE or ring.untested or not (options.now or verdict.due):
         return _Seen(observed, step, verdict)
     checks = _current_logs_in(scene, observed)
     if options.dry_run or options.prepare:
         return _Seen(observed, step, verdict, checks)
     return _Seen(observed, step, verdict, checks, looking.cuts_of_change(scene, observed.proxies))
+
+
+def _tested(scene: Scene, observed: looking.Observed, options: Options) -> Result:
+    """The end of a rotation that promoted its key and was cut short then: the previous key must be refused."""
+    if options.dry_run:
+        would = "would test that the previous key is refused, which an earlier run could not"
+        none_cut: dict[str, Json] = {"step": "finish", "cuts": []}
+        shown = observed.virtual_proxy
+        return scene.result(observed.ring, Outcome.PLANNED, "DryRun", would, virtual_proxy=shown, extra=none_cut)
+    scene.world.tell("ending the rotation that an earlier run began")
+    ring, current = observed.ring, intents.current(observed.ring)
+    with scene.world.journal.step("finish", current.fingerprint):
+        proven = _current_logs_in(scene, observed)
+        ring, refused = steps.previous_refused(scene, ring, observed.virtual_proxy, observed.proxies)
+    return _promoted(scene, ring, observed.virtual_proxy, Outcome.ROTATED, (*proven, *refused))
+
+
+def _promoted(
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, outcome: Outcome, checks: tuple[Check, ...]
+) -> Result:
+    message = f"the key {short(intents.current(ring).fingerprint)} is current and proven"
+    return scene.result(ring, outcome, "Promoted", message, checks, virtual_proxy=virtual_proxy)
 
 
 def _check_time(scene: Scene, options: Options) -> None:
@@ -192,10 +216,7 @@ def conclude(
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), cause) from None
     except NotDelivered as error:
         raise error.with_checks((*tested, *error.checks)) from None
-    current = ring.at(Stage.CURRENT)
-    assert current is not None  # noqa: S101 - finish promoted it
-    message = f"the key {short(current.fingerprint)} is current and proven"
-    return scene.result(ring, outcome, "Promoted", message, (*tested, *refused), virtual_proxy=virtual_proxy)
+    return _promoted(scene, ring, virtual_proxy, outcome, (*tested, *refused))
 
 
 def _linked_now(
@@ -222,8 +243,7 @@ def _begin(scene: Scene, seen: _Seen, options: Options) -> Result:
 
 def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, ...]:
     """Nothing is changed on proxies that do not work to begin with: there would be no telling what the change did."""
-    current = observed.ring.at(Stage.CURRENT)
-    assert current is not None  # noqa: S101 - first_step saw it
+    current = intents.current(observed.ring)
     scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
     return scene.tests.proven(
         scene.world.keystore.key(current),

@@ -5,7 +5,7 @@ effect on the server, and the server is asked before it is changed and again aft
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rotator import certificates, verification
@@ -169,7 +169,7 @@ def _finished(
         ring = deliver(scene, ring)
     except NotDelivered as error:
         undelivered = error
-    checks = _previous_refused(scene, ring, virtual_proxy, proxies)
+    ring, checks = previous_refused(scene, ring, virtual_proxy, proxies)
     if undelivered is not None:
         raise undelivered.with_checks(checks)
     return ring, checks
@@ -238,7 +238,7 @@ def deliver(scene: Scene, ring: Ring) -> Ring:
         with scene.world.journal.step("hand over", version.fingerprint):
             scene.world.hand_over.deliver(ring.delivery.id, version, keystore.key(version), details)
     except NotDelivered as error:
-        _noted(scene, stages.delivery_failed(ring))
+        _noted(scene, stages.delivery_failed, ring)
         error.key = version
         raise
     except KeyStoreError as error:
@@ -249,12 +249,14 @@ def deliver(scene: Scene, ring: Ring) -> Ring:
         raise _undelivered(scene, version, "was handed over, but the keyring could not note that", error) from None
 
 
-def _noted(scene: Scene, ring: Ring) -> None:
-    """A failed hand-over counted, if the keyring takes it: without that it is due all the same."""
+def _noted(scene: Scene, change: Callable[[Ring], Ring], ring: Ring) -> Ring:
+    """A change of the ring as it is now, after `ring` perhaps. It is due all the same where the keyring does not take it."""
+    keystore = scene.world.keystore
     try:
-        scene.world.keystore.save(ring)
+        return keystore.save(change(keystore.ring()))
     except KeyStoreError as error:
-        scene.world.tell(f"the keyring could not count the attempt: {error.message}")
+        scene.world.tell(f"the keyring could not note that: {error.message}; the next run does it again")
+        return ring
 
 
 def _undelivered(scene: Scene, version: KeyVersion, what: str, cause: KeyStoreError) -> NotDelivered:
@@ -266,13 +268,16 @@ def _undelivered(scene: Scene, version: KeyVersion, what: str, cause: KeyStoreEr
     return error
 
 
-def _previous_refused(
+def previous_refused(
     scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
-) -> tuple[Check, ...]:
-    """The previous key must be refused wherever the new one was accepted. Raises PersonNeeded."""
+) -> tuple[Ring, tuple[Check, ...]]:
+    """See that the previous key is refused wherever the new one was accepted, and note that it was seen.
+
+    Raises PersonNeeded where it is not, or cannot be tested now.
+    """
     previous = ring.at(Stage.PREVIOUS)
     if previous is None:
-        return ()
+        return ring, ()
     scene.world.tell(f"testing that {short(previous.fingerprint)} is refused")
     reachable = [proxy for proxy in proxies if scene.world.logins.reachable(proxy)]
     patience = scene.spec.rotation.settle_timeout
@@ -280,7 +285,7 @@ def _previous_refused(
         key = scene.world.keystore.key(previous)
     except (KeyNotFound, KeyStoreCorrupt) as error:
         scene.world.tell(f"whether the previous key is refused cannot be tested: {error.message}")
-        return ()
+        return _noted(scene, stages.tested, ring), ()
     except KeyStoreError as error:
         raise PersonNeeded(
             f"{scene.spec.name}: the new key is current and proven, but the previous one could not be tested: "
@@ -288,8 +293,9 @@ def _previous_refused(
             hint=f"mend the keyring, then run rotator verify {scene.spec.name}",
         ) from None
     checks = scene.tests.refused(verification.PREVIOUS, key, virtual_proxy, reachable, patience)
+    ring = _noted(scene, stages.tested, ring)
     if verification.all_passed(checks):
-        return checks
+        return ring, checks
     raise PersonNeeded(
         f"{scene.spec.name}: the new key is current and proven, but the previous one, {short(previous.fingerprint)}, "
         f"is not known to be refused everywhere: {verification.worst_of(checks)}",

@@ -65,6 +65,7 @@ def encode(ring: Ring) -> str:
             "custom_properties": sorted(ring.baseline.custom_properties),
         },
         "retry": None if ring.retry is None else {"attempts": ring.retry.attempts, "at": _told(ring.retry.at)},
+        "untested": ring.untested,
     }
     return json.dumps(document, separators=(",", ":"))
 
@@ -87,6 +88,7 @@ def decode(text: str, item: str) -> Ring:
             delivery=_present(document["delivery"], _delivery),
             baseline=_present(document["baseline"], _baseline),
             retry=_present(document["retry"], _retry) if version >= _WITH_RETRY else None,
+            untested=_typed(document, "untested", bool) if "untested" in document else False,
         )
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise KeyStoreCorrupt(

@@ -106,7 +106,7 @@ class Ring:
     """The keys of one virtual proxy with their stages.
 
     It is one item of the keyring, so that a change of it is one transaction. `generation` counts its changes;
-    `proxy_id` is the id of the virtual proxy in Qlik.
+    `proxy_id` is the id of the virtual proxy in Qlik. `untested`: nobody has seen yet whether the previous key is refused.
     """
 
     generation: int = 0
@@ -116,6 +116,7 @@ class Ring:
     delivery: Delivery | None = None
     baseline: Baseline | None = None
     retry: Retry | None = None
+    untested: bool = False
 
     def at(self, stage: Stage) -> KeyVersion | None:
         """The key of a stage that holds at most one: pending, current or previous."""

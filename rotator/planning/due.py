@@ -45,13 +45,16 @@ class Due:
 def due(spec: ProxySpec, ring: Ring, now: datetime) -> Due:
     """Whether `rotate` has something to do at `now` (UTC).
 
-    An open intent is due at once, outside windows too and whoever the consumers are; so is an undelivered key while
-    they have a hook.
+    What is left of an earlier run is due at once, outside windows too and whoever the consumers are: an open intent, a
+    previous key that was not tested, and an undelivered one while they have a hook.
     """
     if ring.intent is not None:
         return Due(due=True, reason=DueReason.UNFINISHED, message="an unfinished change of the certificate", at=now)
     if ring.delivery is not None and spec.consumers is Consumers.HOOK:
         return Due(due=True, reason=DueReason.UNDELIVERED, message="a key that was not handed over yet", at=now)
+    if ring.untested:
+        told = "a test that the previous key is refused, which was cut short"
+        return Due(due=True, reason=DueReason.UNFINISHED, message=told, at=now)
     current = ring.at(Stage.CURRENT)
     if current is None:
         return Due(due=False, reason=DueReason.NO_KEY, message="there is no key to rotate yet")

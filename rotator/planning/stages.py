@@ -23,7 +23,8 @@ def with_current(ring: Ring, version: KeyVersion, now: datetime, delivery: Deliv
     """
     moves = {Stage.CURRENT: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED, Stage.PENDING: Stage.RETIRED}
     others = replace(ring, keys=tuple(key for key in ring.keys if key.fingerprint != version.fingerprint))
-    return replace(ring, keys=(*_moved(others, moves, now), version), intent=None, delivery=delivery)
+    keys = (*_moved(others, moves, now), version)
+    return replace(ring, keys=keys, intent=None, delivery=delivery, untested=False)
 
 
 def opened(ring: Ring, intent: Intent, over: str | None) -> Ring:
@@ -35,7 +36,7 @@ def opened(ring: Ring, intent: Intent, over: str | None) -> Ring:
 
 
 def promoted(ring: Ring, now: datetime, delivery: Delivery | None) -> Ring:
-    """The intent's key is proven: it becomes current, in one transaction with the hand-over that is now due.
+    """The intent's key is proven: it becomes current, in one transaction with the hand-over and the test that are now due.
 
     A rollback leaves a pending key as it is; elsewhere the intent's key is the pending one.
     """
@@ -49,7 +50,13 @@ def promoted(ring: Ring, now: datetime, delivery: Delivery | None) -> Ring:
         replace(key, stage=Stage.CURRENT, since=now) if key.fingerprint == after else moved
         for key, moved in zip(ring.keys, _moved(ring, moves, now), strict=True)
     )
-    return replace(ring, keys=keys, intent=None, delivery=delivery, retry=None)
+    untested = any(key.stage is Stage.PREVIOUS for key in keys)
+    return replace(ring, keys=keys, intent=None, delivery=delivery, retry=None, untested=untested)
+
+
+def tested(ring: Ring) -> Ring:
+    """It was seen whether the previous key is refused."""
+    return replace(ring, untested=False)
 
 
 def undoing(ring: Ring) -> Ring:

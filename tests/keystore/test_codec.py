@@ -60,6 +60,7 @@ RINGS = st.builds(
     st.none() | st.builds(Delivery, HEX, HEX.map(Fingerprint), TIMES, st.integers(0, 9)),
     st.none() | st.builds(Baseline, st.frozensets(HEX), st.frozensets(HEX), st.frozensets(HEX)),
     st.none() | st.builds(Retry, st.integers(0, 9), TIMES),
+    st.booleans(),
 )
 
 
@@ -106,6 +107,7 @@ WHOLE = Ring(
     delivery=Delivery("d", Fingerprint("a" * 64), NOW),
     baseline=Baseline(frozenset({"n"})),
     retry=Retry(1, NOW),
+    untested=True,
 )
 HASHES = (
     "keys fingerprint",

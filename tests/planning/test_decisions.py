@@ -55,7 +55,17 @@ def test_a_rotation_moves_every_key_one_stage_on() -> None:
         ("b", Stage.CURRENT),
         ("c", Stage.RETIRED),
     ]
-    assert (after.intent, after.delivery) == (None, delivery)
+    assert (after.intent, after.delivery, after.untested) == (None, delivery, True)
+    assert stages.tested(after) == replace(after, untested=False)
+
+
+def test_a_first_key_has_no_previous_one_to_test() -> None:
+    first = stages.opened(ring(key("b", Stage.PENDING, sent=False)), replace(OPEN, before=None), None)
+    assert not stages.promoted(first, NOW, None).untested
+
+
+def test_a_key_that_is_taken_in_leaves_nothing_to_test() -> None:
+    assert not stages.with_current(replace(KEYS, untested=True), key("c"), NOW).untested
 
 
 def test_an_undone_key_is_retired_and_never_dropped() -> None:

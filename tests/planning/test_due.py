@@ -50,6 +50,12 @@ def test_a_key_that_was_not_handed_over_is_due_outside_windows_while_there_is_a_
         assert (found.reason is DueReason.UNDELIVERED) is found.due is (consumers is Consumers.HOOK)
 
 
+def test_a_previous_key_that_was_not_tested_is_due_outside_windows() -> None:
+    closed = spec(consumers=Consumers.MANUAL, rotation=Rotation(windows=()))
+    found = due(closed, replace(ring(key()), untested=True), NOW)
+    assert (found.due, found.reason, found.at) == (True, DueReason.UNFINISHED, NOW)
+
+
 def test_the_schedule_counts_from_when_the_key_became_current() -> None:
     """It may have been prepared long before, and handed out meanwhile: it does not go again as soon as it has come."""
     prepared = replace(key(created=NOW - timedelta(days=31)), since=NOW - timedelta(minutes=1))

@@ -147,6 +147,8 @@ def _rest(ring: Ring) -> str:
         told += f"; delivery of {ring.delivery.fingerprint} failed {ring.delivery.attempts} times"
     if ring.retry is not None:
         told += f"; retry {ring.retry.attempts} at {_told(ring.retry.at)}"
+    if ring.untested:
+        told += "; previous untested"
     if ring.baseline is not None:
         told += f"; baseline {len(ring.baseline.nodes)}"
     return told + ("" if ring.proxy_id else "; no id")
