@@ -119,7 +119,7 @@ HASHES = (
 )
 COUNTS = ("generation", "keys bits", "delivery attempts", "retry attempts")
 MOMENTS = ("keys created", "keys since", "keys not_after", "intent started", "delivery since", "retry at")
-FLAGS = ("keys sent", "intent undoing")
+FLAGS = ("keys sent", "intent undoing", "untested")
 WORDS = ("keys stage", "intent kind")
 NAMES = ("keys item", "keys kid", "keys sent_over", "intent id", "delivery id", "proxy_id")
 LISTS = ("keys", "baseline nodes", "baseline tags", "baseline custom_properties")
