@@ -17,7 +17,7 @@ from rotator.errors import (
     VerificationFailed,
 )
 from rotator.intents import Change, held, opened, version_of, withdraw
-from rotator.keys import PrivateKey, digest, inspect_certificate
+from rotator.keys import PrivateKey, digest, inspect_certificate, own_certificate
 from rotator.model import (
     CERTIFICATE_BACKDATE,
     Check,
@@ -57,7 +57,7 @@ def _created(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
     now = world.clock.now()
     # The server judges the certificate by its own clock, which may be another one.
     there = now + timedelta(seconds=world.repository.clock_offset() or 0.0)
-    text = key.certificate(f"rotator {scene.spec.prefix}", rotation.certificate_days, there)
+    text = own_certificate(scene.spec, key, there)
     version = described(key, text, Stage.PENDING, scene)
     world.keystore.add_certificate(text)
     world.keystore.add_key(version, key)
@@ -73,7 +73,7 @@ def described(key: PrivateKey, certificate: str, stage: Stage, scene: Scene) -> 
     return KeyVersion(
         item=f"{now:%Y%m%dT%H%M%SZ}-{short(key.fingerprint)}",
         fingerprint=key.fingerprint,
-        kid=key.kid,
+        kid=key.public.kid,
         bits=key.bits,
         stage=stage,
         created=created,
