@@ -36,11 +36,13 @@ _SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*|[A-Za-z0-9+/=_.-]{40,}", 
 _TAGS: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
-_RESET: Final = "cut the connection"
 
 
-def mapped(error: BaseException, route: Route, method: str, path: str) -> ServerError:
-    """An exception of requests, urllib3, ssl or socket. The request itself, which it may carry, is left behind."""
+def mapped(error: BaseException, route: Route, doing: str) -> ServerError:
+    """An exception of requests, urllib3, ssl or socket, while `doing` something, as `GET /path`.
+
+    The request itself, which the exception may carry, is left behind.
+    """
     chain = list(_chain(error))
     certificate = next((item for item in chain if isinstance(item, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
@@ -48,10 +50,12 @@ def mapped(error: BaseException, route: Route, method: str, path: str) -> Server
     if any(isinstance(item, ssl.SSLEOFError | RemoteDisconnected | ConnectionError) for item in chain) and not any(
         isinstance(item, ConnectionRefusedError) for item in chain
     ):
-        return ServerUnreachable(
-            f"{route.host} {_RESET} in the middle of {method} {path}",
+        cut = ServerUnreachable(
+            f"{route.host} cut the connection in the middle of {doing}",
             hint="it restarts, or refuses the client certificate: try again, then see rotator doctor",
         )
+        cut.cut = True
+        return cut
     tls = next((item for item in chain if isinstance(item, ssl.SSLError)), None)
     if tls is not None:
         return _handshake(tls, route)
@@ -71,20 +75,15 @@ def mapped(error: BaseException, route: Route, method: str, path: str) -> Server
         )
     if any(isinstance(item, IncompleteRead) for item in chain):
         return UnexpectedAnswer(
-            f"the answer of {route.host} to {method} {path} was cut short",
+            f"the answer of {route.host} to {doing} was cut short",
             hint="try again; then see what is between here and the server",
         )
     if any(isinstance(item, DecodeError | ProtocolError | InvalidHeader) for item in chain):
         return UnexpectedAnswer(
-            f"{route.host} answers {method} {path} with something that is not HTTP", hint="is the port right?"
+            f"{route.host} answers {doing} with something that is not HTTP", hint="is the port right?"
         )
     kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in chain if not isinstance(item, NewConnectionError)))
     return ServerUnreachable(f"{route.address}:{route.port} cannot be reached: {kinds}", hint="see rotator doctor")
-
-
-def stale(error: ServerUnreachable) -> bool:
-    """Whether a kept connection was found dead, as it is after a restart."""
-    return _RESET in error.message
 
 
 def _chain(error: BaseException | None) -> "Iterator[BaseException]":
