@@ -34,6 +34,9 @@ EXCERPT: Final = 200
 _SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*|[A-Za-z0-9+/=_.-]{40,}", re.DOTALL)
 """Tokens, PEM, and every long run of the characters that base64 and hex are made of."""
 _TAGS: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_MARKUP: Final = re.compile(r"[<>*`~|]|(?<![^\W_])_|_(?![^\W_])")
+"""An underscore is none between letters and digits, as in the names of fields."""
+_WWW: Final = re.compile(r"(www)\.", re.IGNORECASE)
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
 
@@ -183,10 +186,10 @@ _NO_PREFIX = "a proxy answers so where the prefix is unknown or not linked to it
 def excerpt(text: str) -> str:
     """What a body says, in one short line: nothing unprintable, nothing that looks like a token or key.
 
-    No markup either, of pages or of chat services, which notices go to: neither links nor mentions.
+    No markup either, of pages or of chat services, which notices go to: mentions and web addresses are broken, and what
+    makes text bold, slanted, struck, hidden or code is a question mark.
     """
     plain = " ".join(_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT])).split())
-    plain = plain.replace("@", "(at)").replace("](", "] (").replace("://", ": //")
-    return "".join(character if character.isprintable() and character not in "<>" else "?" for character in plain)[
-        :EXCERPT
-    ]
+    plain = _MARKUP.sub("?", plain.replace("@", "(at)").replace("](", "] (").replace("://", ": //"))
+    plain = _WWW.sub(r"\1 .", plain)
+    return "".join(character if character.isprintable() else "?" for character in plain)[:EXCERPT]
