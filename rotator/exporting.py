@@ -60,5 +60,8 @@ def public_side(spec: ProxySpec, keystore: KeyStore, stage: Stage, now: datetime
 def _kept(keystore: KeyStore, name: Digest) -> tuple[PublicKey, str]:
     info = inspect_certificate(keystore.certificate(name))
     if info is None:
-        raise KeyMaterialError("the text in the keyring holds no certificate that can be read")
+        raise KeyMaterialError(
+            "the text in the keyring holds no certificate that can be read",
+            hint="rotator recover says what can be done",
+        )
     return info.public, info.pem
