@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rotator.errors import KeyNotFound, KeyStoreCorrupt
-from rotator.keys import PrivateKey, digest, inspect_certificate
+from rotator.keys import PrivateKey, digest, inspect_certificate, own_certificate
 from rotator.model import KeyVersion, Ring, short
 from rotator.scene import Scene
 
@@ -12,7 +12,7 @@ from rotator.scene import Scene
 def made(scene: Scene, key: PrivateKey) -> str:
     """A certificate for a key, as the configuration wants it, dated by the server's clock, which judges it."""
     there = scene.world.clock.now() + timedelta(seconds=scene.world.repository.clock_offset() or 0.0)
-    return key.certificate(f"rotator {scene.spec.prefix}", scene.spec.rotation.certificate_days, there)
+    return own_certificate(scene.spec, key, there)
 
 
 def text_of(scene: Scene, ring: Ring, version: KeyVersion) -> tuple[Ring, str]:

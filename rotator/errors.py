@@ -243,7 +243,12 @@ class ServerError(RotatorError):
 
 
 class ServerUnreachable(ServerError):
-    """No whole answer came: refused, reset, timed out. A change may have been applied all the same."""
+    """No whole answer came: refused, reset, timed out. A change may have been applied all the same.
+
+    `cut`: the connection ended under way, as one that was kept does when the server has restarted.
+    """
+
+    cut: bool = False
 
 
 class TlsError(ServerError):

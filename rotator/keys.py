@@ -28,14 +28,49 @@ _CERTIFICATE_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _CERTIFICATE_END: Final = "-----END CERTIFICATE-----"
 
 
-class PrivateKey:
-    """An RSA private key in memory. Its text form shows the short fingerprint and nothing else."""
+class PublicKey:
+    """The public side of an RSA key."""
 
     __slots__ = ("_key", "fingerprint")
 
+    def __init__(self, key: rsa.RSAPublicKey) -> None:
+        self._key = key
+        self.fingerprint = Fingerprint(hashlib.sha256(self._encoded(serialization.Encoding.DER)).hexdigest())
+
+    @property
+    def kid(self) -> str:
+        """The JWK thumbprint, base64url without padding (RFC 7638)."""
+        canonical = json.dumps(self._required_jwk(), separators=(",", ":"), sort_keys=True)
+        return _base64url(hashlib.sha256(canonical.encode("ascii")).digest())
+
+    def jwk(self, algorithm: Algorithm) -> dict[str, str]:
+        """The key as a JSON Web Key (RFC 7517)."""
+        return {**self._required_jwk(), "kid": self.kid, "use": "sig", "alg": algorithm.value}
+
+    def _required_jwk(self) -> dict[str, str]:
+        numbers = self._key.public_numbers()
+        return {
+            "e": _base64url(numbers.e.to_bytes((numbers.e.bit_length() + 7) // 8)),
+            "kty": "RSA",
+            "n": _base64url(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8)),
+        }
+
+    def to_pem(self) -> str:
+        """The key as SubjectPublicKeyInfo PEM."""
+        return self._encoded(serialization.Encoding.PEM).decode("ascii")
+
+    def _encoded(self, encoding: serialization.Encoding) -> bytes:
+        return self._key.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+class PrivateKey:
+    """An RSA private key in memory. Its text form shows the short fingerprint and nothing else."""
+
+    __slots__ = ("_key", "public")
+
     def __init__(self, key: rsa.RSAPrivateKey) -> None:
         self._key = key
-        self.fingerprint = _fingerprint(key.public_key())
+        self.public = PublicKey(key.public_key())
 
     def __repr__(self) -> str:
         return f"<PrivateKey {short(self.fingerprint)}>"
@@ -93,22 +128,9 @@ class PrivateKey:
         return self._key.key_size
 
     @property
-    def kid(self) -> str:
-        """The JWK thumbprint of the public key, base64url without padding (RFC 7638)."""
-        canonical = json.dumps(self._required_jwk(), separators=(",", ":"), sort_keys=True)
-        return _base64url(hashlib.sha256(canonical.encode("ascii")).digest())
-
-    def jwk(self, algorithm: Algorithm) -> dict[str, str]:
-        """The public key as a JSON Web Key (RFC 7517)."""
-        return {**self._required_jwk(), "kid": self.kid, "use": "sig", "alg": algorithm.value}
-
-    def _required_jwk(self) -> dict[str, str]:
-        numbers = self._key.public_key().public_numbers()
-        return {
-            "e": _base64url(numbers.e.to_bytes((numbers.e.bit_length() + 7) // 8)),
-            "kty": "RSA",
-            "n": _base64url(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8)),
-        }
+    def fingerprint(self) -> Fingerprint:
+        """The SHA-256 of the public key."""
+        return self.public.fingerprint
 
     def to_item(self) -> str:
         """The keyring form: PKCS#8 DER as one line of base64, as some keyring files do not survive several lines."""
@@ -122,12 +144,6 @@ class PrivateKey:
         return self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-
-    def public_pem(self) -> str:
-        """The public key as SubjectPublicKeyInfo PEM."""
-        public = self._key.public_key()
-        pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        return pem.decode("ascii")
 
     def sign(self, data: bytes) -> bytes:
         """An RS256 signature (RFC 7518, 3.3)."""
@@ -178,16 +194,25 @@ class PrivateKey:
         """The claims as a signed JWT (RFC 7519) with this key's kid in its header."""
         import jwt  # noqa: PLC0415 - most commands sign nothing, and it takes 30 ms
 
-        return jwt.encode(dict(claims), self._key, algorithm=algorithm.value, headers={"kid": self.kid})
+        return jwt.encode(dict(claims), self._key, algorithm=algorithm.value, headers={"kid": self.public.kid})
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateInfo:
-    """What a certificate says: whose key it carries and from when to when it is valid (UTC)."""
+    """What a certificate says: whose key it carries and from when to when it is valid (UTC).
 
-    fingerprint: Fingerprint
+    `pem` is the certificate encoded anew: one PEM block, LF line ends, and nothing around it.
+    """
+
+    public: PublicKey
     not_before: datetime
     not_after: datetime
+    pem: str
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """That of the public key."""
+        return self.public.fingerprint
 
 
 def inspect_certificate(text: str) -> CertificateInfo | None:
@@ -207,10 +232,16 @@ def inspect_certificate(text: str) -> CertificateInfo | None:
     if not isinstance(public, rsa.RSAPublicKey):
         return None
     return CertificateInfo(
-        fingerprint=_fingerprint(public),
+        public=PublicKey(public),
         not_before=begins,
         not_after=ends,
+        pem=certificate.public_bytes(serialization.Encoding.PEM).decode("ascii"),
     )
+
+
+def own_certificate(spec: ProxySpec, key: PrivateKey, now: datetime) -> str:
+    """A certificate of `key` as rotator makes them for a virtual proxy, valid as configured; see `certificate`."""
+    return key.certificate(f"rotator {spec.prefix}", spec.rotation.certificate_days, now)
 
 
 def digest(text: str) -> Digest:
@@ -248,11 +279,6 @@ def _rsa(key: object) -> rsa.RSAPrivateKey:
             hint="a virtual proxy takes RS256, RS384 and RS512 only: give an RSA key",
         )
     return key
-
-
-def _fingerprint(public: rsa.RSAPublicKey) -> Fingerprint:
-    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return Fingerprint(hashlib.sha256(spki).hexdigest())
 
 
 def _base64url(data: bytes) -> str:

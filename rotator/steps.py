@@ -73,7 +73,7 @@ def described(key: PrivateKey, certificate: str, stage: Stage, scene: Scene) -> 
     return KeyVersion(
         item=f"{now:%Y%m%dT%H%M%SZ}-{short(key.fingerprint)}",
         fingerprint=key.fingerprint,
-        kid=key.kid,
+        kid=key.public.kid,
         bits=key.bits,
         stage=stage,
         created=begun,

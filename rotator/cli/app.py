@@ -34,7 +34,7 @@ from rotator.cli.rollback import rollback
 from rotator.cli.rotate import rotate
 from rotator.cli.sandbox import epilog as sandbox_help
 from rotator.cli.sandbox import sandbox
-from rotator.cli.session import Session, emit, log_to_stderr
+from rotator.cli.session import Session, emit, log_to_stderr, silence_libraries
 from rotator.cli.status import status
 from rotator.cli.telling import after_death
 from rotator.cli.terminal import piped
@@ -125,6 +125,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line to its exit status. Every error ends here, as lines on standard error and in the JSON."""
     _started.clear()
     _printable()
+    silence_libraries()
     try:
         return _ran(arguments)
     except Unwritten as lost:

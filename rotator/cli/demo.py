@@ -33,11 +33,13 @@ def demo() -> None:
 
 
 def _story(folder: Path, ready: dict[str, object]) -> None:
+    from rotator.qlik import tls
+
     config = str(ready["config"])
     proxies = ready["proxies"]
     assert isinstance(proxies, list)  # noqa: S101 - the sandbox's ready line
     url = f"{proxies[0]['url']}/portal/qps/user"
-    trust = ssl.create_default_context(cafile=str(folder / "root.pem"))
+    trust = tls.trusting(str(folder / "root.pem"))
 
     _say(f"A stand-in for Qlik Sense listens on loopback, with {len(proxies)} proxies.")
     _say("What would create-proxy do? --plan changes nothing.")

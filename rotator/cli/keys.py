@@ -1,7 +1,7 @@
 """rotator keys."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,14 +10,11 @@ from rotator.cli.keys_rekey import rekey
 from rotator.cli.keys_store_secret import store_secret
 from rotator.cli.options import AsJson, Name, Names, SiteName
 from rotator.cli.session import Session
-from rotator.errors import ExitStatus, KeyNotFound, UsageError
-from rotator.model import Json, Outcome, ProxySpec, Result, Stage, short
+from rotator.errors import ExitStatus, UsageError
+from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Stage, short
 from rotator.planning.pruning import KEEP
 from rotator.report import text
 
-
-if TYPE_CHECKING:
-    from rotator.keys import PrivateKey
 
 HEAD = ("name", "stage", "fingerprint", "bits", "created", "since", "certificate ends")
 
@@ -117,8 +114,12 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Print the public side of a key, or write the private key to a new file."""
+    import json
+    from datetime import UTC, datetime
+
     from rotator.cli.files import write_new, write_private
     from rotator.cli.keyring import Keyring
+    from rotator.exporting import of_stage, public_side
 
     session: Session = context.obj
     session.command = "keys export"
@@ -134,29 +135,24 @@ def export(
             hint=f"name a new file: rotator keys export {name} --private --output FILE",
         )
     keystore = Keyring(session.config).keystore(spec)
-    version = keystore.ring().at(Stage(stage))
-    if version is None:
-        raise KeyNotFound(f"{name}: the keyring has no {stage} key", hint=f"see rotator keys list {name}")
-    key = keystore.key(version)
-    certificate = keystore.certificate(version.certificate)
-    told: dict[str, Json] = {"stage": stage, "output": str(output) if output else None}
+    version: KeyVersion | None
+    told: dict[str, Json] = {"output": str(output) if output else None}
     if private and output is not None:
-        shown = f"{name}: the {stage} private key {short(version.fingerprint)} is in {output}"
-        write_private(output, key.to_pem())
+        held = of_stage(spec, keystore.ring(), Stage(stage))
+        write_private(output, keystore.key(held).to_pem())
+        shown, version = f"{name}: the {stage} private key {short(held.fingerprint)} is in {output}", held
     else:
-        shown = _public(spec, key, certificate, form or "pem")
-        told["certificate"] = certificate
-        told["jwks"] = {"keys": [{**key.jwk(spec.rotation.algorithm)}]}
+        side = public_side(spec, keystore, Stage(stage), datetime.now(UTC))
+        version = side.version
+        for remark in side.remarks:
+            session.warn(f"{name}: {remark}")
+        jwks: dict[str, Json] = {"keys": [{**side.key.jwk(spec.rotation.algorithm)}]}
+        told |= {"certificate": side.certificate, "jwks": jwks}
+        shown = json.dumps(jwks, indent=2) if form == "jwks" else side.key.to_pem() + side.certificate
         if output is not None:
             write_new(output, shown.encode("ascii"), mode=0o644)
-            shown = f"{name}: the public side of the {stage} key {short(version.fingerprint)} is in {output}"
+            named = f"{version.stage} key" if version else "key"
+            shown = f"{name}: the public side of the {named} {short(side.key.fingerprint)} is in {output}"
+    told["stage"] = version.stage if version else None
     result = Result(spec.site, spec.name, Outcome.SHOWN, "Exported", key=version, extra=told)
     session.finish([result], as_json=as_json, show=lambda _: shown.rstrip("\n"))
-
-
-def _public(spec: ProxySpec, key: "PrivateKey", certificate: str, form: str) -> str:
-    if form == "jwks":
-        import json
-
-        return json.dumps({"keys": [key.jwk(spec.rotation.algorithm)]}, indent=2)
-    return key.public_pem() + certificate

@@ -187,8 +187,19 @@ def found_wrong(result: Result, name: str = "") -> FoundWrong:
     return error.about([name or result.name])
 
 
+_NOWHERE = logging.NullHandler()
+
+
+def silence_libraries() -> None:
+    """Let libraries log nowhere: their lines have URLs, which may be secret, and tracebacks.
+
+    What is logged without any handler goes to standard error, a warning or worse.
+    """
+    logging.getLogger().addHandler(_NOWHERE)
+
+
 def log_to_stderr() -> None:
-    """What the adapters log, on standard error. Libraries log nowhere: their lines have URLs, which may be secret."""
+    """What the adapters log, on standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("rotator: %(name)s: %(message)s"))
     logger = logging.getLogger("rotator")

@@ -10,10 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from rotator.daemon import CHILD_VARIABLE
 from rotator.daemon.service_manager import ServiceManager
+
+
+KILLED: Final = -9
+"""The status after SIGKILL, which Windows does not have: by a person, for want of memory, or by the daemon."""
 
 
 class Handle(Protocol):

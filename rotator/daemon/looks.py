@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from rotator.daemon.children import KILLED
 from rotator.errors import LookFailed, RotatorError
 from rotator.planning.due import Due
 from rotator.planning.starts import verdict
 
 
-KILLED: Final = -9
-"""The status of a look that the daemon has ended because it took too long."""
 HINT: Final = "unlock the keyring, or see that it is there: rotator due shows what it says; it is asked again by itself"
 
 

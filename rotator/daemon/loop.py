@@ -31,6 +31,7 @@ SOON: Final = timedelta(seconds=2)
 JUMP: Final = timedelta(seconds=10)
 """By how much the clock may go astray before everything is looked at again."""
 NO_ROOM: Final = "see whether the machine has memory and room for processes: free, ulimit -u, systemctl status rotator"
+RESTART: Final = "restart the daemon, and report it: this is a bug in rotator or APScheduler"
 STOPPING_BEAT: Final = timedelta(seconds=5)
 EXTENSION: Final = timedelta(minutes=1)
 """How much longer systemd is asked to wait, again and again, while a rotation is finished or undone."""
@@ -135,7 +136,7 @@ class Daemon:
             case Shutdown(signal=name):
                 self._stop(name)
             case SchedulerFailed(message=message):
-                self.lines.error(RotatorError(message))
+                self.lines.error(RotatorError(message, hint=RESTART))
             case None:
                 pass
         self.notices.go_on()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from rotator.daemon.children import Child, Handle
+from rotator.daemon.children import KILLED, Child, Handle
 from rotator.daemon.lines import Lines
 from rotator.errors import ExitStatus, RotatorError, RunFailed, RunTooLong
 from rotator.model import ProxySpec
@@ -15,8 +15,6 @@ from rotator.planning.starts import pause
 
 GRACE: Final = timedelta(minutes=5)
 """How long a child that exceeded its limit is given to finish or undo before it is killed."""
-KILLED: Final = -9
-"""SIGKILL, which Windows does not have: by a person, for want of memory, or by the daemon."""
 DEAD: Final = timedelta(minutes=1)
 """How long after SIGKILL a child is waited for: one that is still there then cannot be ended by anybody."""
 TELL_THEMSELVES: Final = frozenset(

@@ -70,4 +70,6 @@ class Schedule:
         self._scheduler.shutdown(wait=False)
 
     def _failed(self, event: JobEvent) -> None:
-        self._trouble(f"the alarm {event.job_id} did not ring: {getattr(event, 'exception', None) or event.code}")
+        error = getattr(event, "exception", None)
+        why = f"{type(error).__name__}: {error}" if error is not None else f"APScheduler's event {event.code}"
+        self._trouble(f"the alarm {event.job_id} did not ring: {why}")

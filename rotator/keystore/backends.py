@@ -23,8 +23,6 @@ def open_store(settings: KeyringSettings, environ: Mapping[str, str]) -> SecretS
     """The configured keyring. Raises KeyStoreError, SecretUnavailable, InstallationMismatch."""
     match settings.backend:
         case KeyringBackend.SEALED_FILE:
-            if settings.master_key is None:
-                raise KeyStoreError("sealed-file needs `path` and `master_key` in [keyring]")
             return _sealed_files(settings, settings.master_key, environ)
         case KeyringBackend.WINDOWS:
             from rotator.keystore.os_keyring import OsKeyring  # noqa: PLC0415
@@ -37,10 +35,10 @@ def open_store(settings: KeyringSettings, environ: Mapping[str, str]) -> SecretS
             return OsKeyring(settings.backend)
 
 
-def _sealed_files(settings: KeyringSettings, master: SecretRef, environ: Mapping[str, str]) -> "SealedFiles":
+def _sealed_files(settings: KeyringSettings, master: SecretRef | None, environ: Mapping[str, str]) -> "SealedFiles":
     from rotator.keystore.sealed_file import SealedFiles  # noqa: PLC0415 - only the backend in use
 
-    if settings.path is None:
+    if settings.path is None or master is None:
         raise KeyStoreError("sealed-file needs `path` and `master_key` in [keyring]")
     try:
         key = read_master_key(master, environ, settings.path)

@@ -153,4 +153,4 @@ class KeyItems:
         return f"{self.base}/certificate/{digest[:32]}"
 
 
-_LOST = "restore the keyring from a backup, or put a fresh key in place: rotator adopt NAME --replace-key"
+_LOST = "restore the keyring from a backup; without one, rotator recover says what can be done"

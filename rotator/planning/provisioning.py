@@ -1,5 +1,6 @@
 """What create-proxy changes: desired against observed, field by field, pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from rotator.planning.recovery import Finding, Found
 
 
 ALL: Final = "*"
+_WORDS: Final = re.compile(r"([A-Za-z0-9]+([_-]+[A-Za-z0-9]+)*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,14 @@ def _check_names(spec: ProxySpec, observed: VirtualProxy | None, others: Sequenc
         if taken:
             key, what, value = taken
             raise Refused(
-                f"{spec.name}: the {what} {value!r} is taken by the virtual proxy with the prefix {other.prefix!r}",
+                f"{spec.name}: the {what} {value!r} is taken by the virtual proxy with {_which(other)}",
                 hint=f"choose another `{key}` in [proxy.{spec.name}]",
             )
+
+
+def _which(other: VirtualProxy) -> str:
+    """By its prefix, or by its id where the prefix could be markup in a notice."""
+    return f"the prefix {other.prefix!r}" if _WORDS.fullmatch(other.prefix) else f"the id {other.id}"
 
 
 def _same(one: str, other: str) -> bool:

@@ -34,15 +34,18 @@ EXCERPT: Final = 200
 _SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*|[A-Za-z0-9+/=_.-]{40,}", re.DOTALL)
 """Tokens, PEM, and every long run of the characters that base64 and hex are made of."""
 _TAGS: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_MARKUP: Final = re.compile(r"[<>*`~|]|(?<![^\W_])_|_(?![^\W_])")
+"""An underscore is none between letters and digits, as in the names of fields."""
+_WWW: Final = re.compile(r"(www)\.", re.IGNORECASE)
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
-_RESET: Final = "cut the connection"
 
 
-def mapped(error: BaseException, route: Route, method: str, path: str) -> ServerError:
-    """An exception of requests, urllib3, ssl or socket. The request itself, which it may carry, is left behind.
+def mapped(error: BaseException, route: Route, doing: str) -> ServerError:
+    """An exception of requests, urllib3, ssl or socket, while `doing` something, as `GET /path`.
 
-    It is `unchanged` where there was no connection that a request could have gone through.
+    The request itself, which the exception may carry, is left behind. The error is `unchanged` where there was no
+    connection that a request could have gone through.
     """
     chain = list(_chain(error))
     certificate = next((item for item in chain if isinstance(item, ssl.SSLCertVerificationError)), None)
@@ -51,10 +54,12 @@ def mapped(error: BaseException, route: Route, method: str, path: str) -> Server
     if any(isinstance(item, ssl.SSLEOFError | RemoteDisconnected | ConnectionError) for item in chain) and not any(
         isinstance(item, ConnectionRefusedError) for item in chain
     ):
-        return ServerUnreachable(
-            f"{route.host} {_RESET} in the middle of {method} {path}",
+        cut = ServerUnreachable(
+            f"{route.host} cut the connection in the middle of {doing}",
             hint="it restarts, or refuses the client certificate: try again, then see rotator doctor",
         )
+        cut.cut = True
+        return cut
     tls = next((item for item in chain if isinstance(item, ssl.SSLError)), None)
     if tls is not None:
         return _handshake(tls, route)
@@ -71,12 +76,12 @@ def mapped(error: BaseException, route: Route, method: str, path: str) -> Server
         )
     if any(isinstance(item, IncompleteRead) for item in chain):
         return UnexpectedAnswer(
-            f"the answer of {route.host} to {method} {path} was cut short",
+            f"the answer of {route.host} to {doing} was cut short",
             hint="try again; then see what is between here and the server",
         )
     if any(isinstance(item, DecodeError | ProtocolError | InvalidHeader) for item in chain):
         return UnexpectedAnswer(
-            f"{route.host} answers {method} {path} with something that is not HTTP", hint="is the port right?"
+            f"{route.host} answers {doing} with something that is not HTTP", hint="is the port right?"
         )
     kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in chain if not isinstance(item, NewConnectionError)))
     return ServerUnreachable(f"{route.address}:{route.port} cannot be reached: {kinds}", hint="see rotator doctor")
@@ -86,11 +91,6 @@ def _unsent(message: str, hint: str) -> ServerUnreachable:
     error = ServerUnreachable(message, hint=hint)
     error.unchanged = True
     return error
-
-
-def stale(error: ServerUnreachable) -> bool:
-    """Whether a kept connection was found dead, as it is after a restart."""
-    return _RESET in error.message
 
 
 def _chain(error: BaseException | None) -> "Iterator[BaseException]":
@@ -190,10 +190,10 @@ _NO_PREFIX = "a proxy answers so where the prefix is unknown or not linked to it
 def excerpt(text: str) -> str:
     """What a body says, in one short line: nothing unprintable, nothing that looks like a token or key.
 
-    No markup either, of pages or of chat services, which notices go to: neither links nor mentions.
+    No markup either, of pages or of chat services, which notices go to: mentions and web addresses are broken, and what
+    makes text bold, slanted, struck, hidden or code is a question mark.
     """
     plain = " ".join(_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT])).split())
-    plain = plain.replace("@", "(at)").replace("](", "] (").replace("://", ": //")
-    return "".join(character if character.isprintable() and character not in "<>" else "?" for character in plain)[
-        :EXCERPT
-    ]
+    plain = _MARKUP.sub("?", plain.replace("@", "(at)").replace("](", "] (").replace("://", ": //"))
+    plain = _WWW.sub(r"\1 .", plain)
+    return "".join(character if character.isprintable() else "?" for character in plain)[:EXCERPT]

@@ -17,6 +17,7 @@ from rotator.qlik.routes import Route
 from rotator.qlik.transport import CONNECT_LIMIT
 
 
+_HANDSHAKE: Final = "the handshake"
 _OTHER_NAME: Final = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 _HEADER: Final = 16
@@ -33,7 +34,7 @@ def reach(route: Route) -> None:
     try:
         socket.create_connection((route.address, route.port), CONNECT_LIMIT).close()
     except OSError as error:
-        raise mapped(error, route, "connect", "") from None
+        raise mapped(error, route, _HANDSHAKE) from None
 
 
 def greet(route: Route) -> None:
@@ -41,7 +42,7 @@ def greet(route: Route) -> None:
     try:
         _shake_hands(route)
     except OSError as error:
-        raise mapped(error, route, "connect", "") from None
+        raise mapped(error, route, _HANDSHAKE) from None
 
 
 def is_named(route: Route) -> bool:
@@ -55,9 +56,9 @@ def is_named(route: Route) -> bool:
     except ssl.SSLCertVerificationError as error:
         if error.verify_code in _OTHER_NAME:
             return False
-        raise mapped(error, route, "connect", "") from None
+        raise mapped(error, route, _HANDSHAKE) from None
     except OSError as error:
-        raise mapped(error, route, "connect", "") from None
+        raise mapped(error, route, _HANDSHAKE) from None
     return True
 
 

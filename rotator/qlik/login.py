@@ -131,9 +131,10 @@ def judged(answer: Answer, user: User) -> LoginOutcome:
     who = _who(answer)
     if who is None:
         return LoginOutcome(Verdict.INCONCLUSIVE, "an answer that names no user")
+    told = User(excerpt(who.directory), excerpt(who.id))
     if not who.same_as(user):
-        return LoginOutcome(Verdict.INCONCLUSIVE, f"logged in as {who}, not as {user}: see the claims and test_user")
-    return LoginOutcome(Verdict.ACCEPTED, f"as {who}")
+        return LoginOutcome(Verdict.INCONCLUSIVE, f"logged in as {told}, not as {user}: see the claims and test_user")
+    return LoginOutcome(Verdict.ACCEPTED, f"as {told}")
 
 
 def _who(answer: Answer) -> User | None:
@@ -144,4 +145,4 @@ def _who(answer: Answer) -> User | None:
         return None
     if not isinstance(directory, str) or not isinstance(identity, str):
         return None
-    return User(excerpt(directory), excerpt(identity))
+    return User(directory, identity)

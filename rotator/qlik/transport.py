@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from rotator.errors import ServerError, ServerUnreachable, UnexpectedAnswer
-from rotator.qlik.failures import mapped, stale
+from rotator.qlik.failures import mapped
 from rotator.qlik.routes import Route
 
 
@@ -128,7 +128,7 @@ class Transport:
         try:
             answer = self._limited(method, path, arguments, largest, limit)
         except ServerUnreachable as error:
-            if method != "GET" or not stale(error):
+            if method != "GET" or not error.cut:
                 raise
             self.refresh()
             answer = self._limited(method, path, arguments, largest, limit)
@@ -197,7 +197,7 @@ class Transport:
                 )
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # The exceptions of requests carry the request, and with it its Authorization header.
-            raise mapped(error, self.route, method, told) from None
+            raise mapped(error, self.route, f"{method} {told}") from None
 
     def _told(self, path: str) -> str:
         return path if self._shown is None else self._shown

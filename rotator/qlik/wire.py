@@ -15,13 +15,14 @@ from rotator.qlik.transport import Answer
 T = TypeVar("T")
 MOST_VALUES: Final = 1_000_000
 """Values in an answer: the lists of a large site have a tenth of that, and each takes up to 100 bytes of memory."""
-_LONGEST_NAME: Final = 253
-"""Characters of a host name (RFC 1035, 2.3.4); ids of Qlik have 36."""
+_NAME: Final = re.compile(r"[\w.:-]{1,253}")
+"""The characters of host names, of addresses and of ids: nothing that leads a URL elsewhere, or a reader astray.
+
+A host name has at most 253 (RFC 1035, 2.3.4), an id of Qlik 36.
+"""
 _PORTS: Final = range(1, 1 << 16)
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 """Halves of characters: JSON can hold them, UTF-8 cannot."""
-_NO_NAME: Final = frozenset(" /\\@?#%<>\"'")
-"""Characters that would lead a URL elsewhere, or a reader astray."""
 
 
 def parsed(answer: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
@@ -118,7 +119,7 @@ def _field(entity: Mapping[str, Any], name: str, kind: type[T], answer: Answer) 
 def _name(entity: Mapping[str, Any], name: str, answer: Answer) -> str:
     """A host name or an id: it becomes part of URLs and messages."""
     value = _field(entity, name, str, answer)
-    if not value or len(value) > _LONGEST_NAME or not value.isprintable() or _NO_NAME.intersection(value):
+    if not _NAME.fullmatch(value):
         raise _shape(answer, f"{name} as a name")
     return value
 

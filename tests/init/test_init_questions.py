@@ -1,10 +1,18 @@
 """rotator init on a terminal: it asks until the answer is right."""
 
+import io
+
+import pytest
 from first_configuration import flags, left, target, works
 from sandbox_process import ROTATOR, Sandbox
 from terminal import conversation
+from values import observed
 
+from rotator.cli.init import proxies
+from rotator.cli.init.interview import Interview
+from rotator.config import load
 from rotator.keystore.sealed_file import SealedFiles
+from rotator.model import Json
 
 
 def test_a_conversation_in_which_every_answer_is_wrong_first(site: Sandbox) -> None:
@@ -126,3 +134,47 @@ def test_a_person_may_say_no(site: Sandbox) -> None:
     assert status == 3, said
     assert "nothing was written" in said
     assert left(site) == []
+
+
+def test_claims_that_a_server_has_are_taken_where_they_can_be_used(site: Sandbox) -> None:
+    """A field that is null is no claim, and a constant that a terminal would obey is none either."""
+    assert site.rotator("create-proxy", "--yes").status == 0
+    entity = site.virtual_proxy()
+    changed = {"jwtAttributeUserId": None, "jwtAttributeUserDirectory": "[\x1b]0;OWNED\x07]", "description": "x\x1b[2J"}
+    site.qrs("PUT", f"/qrs/virtualproxyconfig/{entity['id']}", entity | changed)
+    command = (*ROTATOR, "--config", str(target(site)), "init", "--account", "root", *flags(site))
+    asked = [("Name of the site", ""), ("User to be at QRS", ""), ("What rotator calls it", "")]
+    status, said = conversation(
+        command,
+        [*asked, (r"User of the test logins [ROTATOR\probe]", ""), ("Folder of the keyring", ""), ("Go on?", "")],
+    )
+    assert status == 0, said
+    assert "\x1b" not in said
+    assert "OWNED" not in said
+    spec = load(target(site), {}).proxies["portal"]
+    assert (spec.user_id_claim, spec.user_directory_claim) == ("userId", "userDirectory")
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ((None, "[CORP]"), ("userId", "[CORP]")),
+        (("uid", ""), ("uid", "userDirectory")),
+        (("uid", "uid"), None),
+        (("sub", 7), None),
+    ],
+)
+def test_each_claim_is_taken_by_itself(said: tuple[Json, Json], taken: tuple[str, str] | None) -> None:
+    entity: dict[str, Json] = {"jwtAttributeUserId": said[0], "jwtAttributeUserDirectory": said[1]}
+    assert proxies.claims_of(observed(entity=entity)) == taken
+
+
+def test_whatever_is_said_and_asked_a_terminal_only_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    talk = Interview({}, asking=True)
+    talk.say("one\ntwo\x1b[2J")
+    answer = talk.ask("--flag", "Really\x07", str, default="no\x1b[2J", explain="why\x1b")
+    assert answer == "yes"
+    assert capsys.readouterr().err.rstrip() == "one\ntwo\\x1b[2J\n\nwhy\\x1b\nReally\\x07:"

@@ -7,6 +7,7 @@ from rotator.keys import PrivateKey, inspect_certificate
 
 
 PRIVATE = PrivateKey.generate(2048)
+PRIVATE_CERTIFICATE = PRIVATE.certificate("x", 10, NOW)
 
 
 def test_a_certificate_is_what_qlik_takes() -> None:
@@ -30,9 +31,10 @@ def test_a_certificate_is_what_qlik_takes() -> None:
 )
 def test_certificates_are_read_as_tools_paste_them(wrap: object) -> None:
     assert callable(wrap)
-    info = inspect_certificate(wrap(PRIVATE.certificate("x", 10, NOW)))
+    info = inspect_certificate(wrap(PRIVATE_CERTIFICATE))
     assert info is not None
     assert info.fingerprint == PRIVATE.fingerprint
+    assert info.pem == PRIVATE_CERTIFICATE
 
 
 def test_a_key_shows_nothing_of_itself() -> None:
@@ -47,4 +49,4 @@ def test_a_key_shows_nothing_of_itself() -> None:
 def test_keys_survive_their_items() -> None:
     assert "\n" not in PRIVATE.to_item()
     assert PrivateKey.from_item(PRIVATE.to_item()).fingerprint == PRIVATE.fingerprint
-    assert PrivateKey.from_file_bytes(PRIVATE.to_pem()).kid == PRIVATE.kid
+    assert PrivateKey.from_file_bytes(PRIVATE.to_pem()).public.kid == PRIVATE.public.kid

@@ -63,6 +63,21 @@ def test_certificates_are_kept_to_the_letter(items: KeyItems) -> None:
         items.certificate(Digest("0" * 64))
 
 
+def test_what_is_lost_has_a_way_out_that_fits_any_item(items: KeyItems, store: SealedFiles) -> None:
+    """Replacing the key would be wrong for a certificate, and for a previous key."""
+    store.set(f"site/portal/key/{version().item}", "%%%")
+    for lost in (
+        lambda: items.key(version()),
+        lambda: items.key(replace(version(), item="gone")),
+        lambda: items.certificate(Digest("0" * 64)),
+    ):
+        with pytest.raises((KeyNotFound, KeyStoreCorrupt)) as caught:
+            lost()
+        assert (
+            caught.value.hint == "restore the keyring from a backup; without one, rotator recover says what can be done"
+        )
+
+
 def test_a_lost_update_is_refused(items: KeyItems) -> None:
     first = items.save(Ring())
     items.save(first)

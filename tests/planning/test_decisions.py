@@ -1,5 +1,6 @@
 """What comes next: tables of every case, and that planning what was just applied plans nothing."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -162,6 +163,16 @@ def test_a_certificate_that_is_not_current_stops_create_proxy(keys: Ring) -> Non
 def test_names_that_are_taken(field: str, value: str) -> None:
     other = observed("x", id="other", prefix="other", **{"session_cookie": "o", "description": "o", field: value})
     with pytest.raises(Refused, match="is taken by the virtual proxy with the prefix 'other'"):
+        plan(spec(), ring(), None, around(other))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "named"),
+    [("my_other-1", "prefix 'my_other-1'"), ("", "prefix ''"), ("[a](https://b)", "id other"), ("www.b.c", "id other")],
+)
+def test_who_has_a_name_is_told_without_markup(prefix: str, named: str) -> None:
+    other = observed("x", id="other", prefix=prefix, session_cookie="o")
+    with pytest.raises(Refused, match=rf"by the virtual proxy with the {re.escape(named)}$"):
         plan(spec(), ring(), None, around(other))
 
 

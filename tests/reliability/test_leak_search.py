@@ -103,7 +103,9 @@ def test_the_search_does_not_take_public_things_for_secrets(key: PrivateKey) -> 
 
     from rotator.model import Algorithm
 
-    public = key.public_pem() + key.certificate("x", 10, datetime.now(UTC)) + json.dumps(key.jwk(Algorithm.RS256))
+    public = (
+        key.public.to_pem() + key.certificate("x", 10, datetime.now(UTC)) + json.dumps(key.public.jwk(Algorithm.RS256))
+    )
     assert sweep.hits({"here": public.encode() + os.urandom(1 << 20)}, sweep.of_key(key)) == []
 
 

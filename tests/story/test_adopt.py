@@ -55,3 +55,37 @@ def test_a_rotation_that_somebody_overtook_has_a_way_out(portal: Sandbox, way_ou
     assert ended.status == 0, ended.err
     assert portal.rotator("rotate", "--now").status == 0
     assert portal.rotator("verify").status == 0
+
+
+def test_escapes_around_a_certificate_reach_no_terminal(portal: Sandbox) -> None:
+    key, exported = portal.folder / "key.pem", portal.folder / "exported.pem"
+    portal.rotator("release", "portal", "--private-to", str(key))
+    entity = portal.virtual_proxy()
+    certificate = entity["jwtPublicKeyCertificate"]
+    entity["jwtPublicKeyCertificate"] = "\x1b]0;OWNED\x07\x1b[2J café \n" + certificate
+    portal.qrs("PUT", f"/qrs/virtualproxyconfig/{entity['id']}", entity)
+    assert portal.rotator("adopt", "portal", "--key", str(key)).status == 0
+    ended = portal.rotator("keys", "export", "portal")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.endswith("-----END PUBLIC KEY-----\n" + certificate)
+    assert portal.rotator("keys", "export", "portal", "--output", str(exported)).status == 0
+    assert exported.read_text() == ended.out
+    assert portal.rotator("rotate", "--now").status == 0
+
+
+def test_while_replacing_a_lost_key_is_undone_export_prints_what_belongs_on_the_server(portal: Sandbox) -> None:
+    assert portal.rotator("release", "portal").status == 0
+    entity = portal.virtual_proxy()
+    shown = portal.rotator("status", "--json").result["server_fingerprint"]
+    portal.fault("stuck=rim1.localhost")
+    for number in range(2, 20):
+        portal.fault(f"status=503@qrs:PUT#{number}")
+    replaced = portal.rotator("adopt", "portal", "--replace-key", "--fingerprint", shown[:12])
+    assert replaced.status == 4, replaced.err
+    assert "`rotator keys export portal` prints the certificate that belongs there" in replaced.err
+    ended = portal.rotator("keys", "export", "portal")
+    assert ended.status == 0, ended.err
+    assert ended.out.endswith(entity["jwtPublicKeyCertificate"])
+    assert "this is the certificate that belongs on the server" in ended.err
+    told = portal.rotator("keys", "export", "portal", "--json").result
+    assert (told["certificate"], told["stage"]) == (entity["jwtPublicKeyCertificate"], None)

@@ -88,7 +88,7 @@ class Story:
         told = "\n".join(self.lines) + "\n"
         names = {f"K{number}": key for number, key in enumerate(self.world.made, 1)} | self.world.others
         for name, key in names.items():
-            told = told.replace(key.kid, f"kid-{name}").replace(key.fingerprint, name)
+            told = told.replace(key.public.kid, f"kid-{name}").replace(key.fingerprint, name)
             told = told.replace(key.fingerprint[:12], name)
         told = told.replace(str(self.world.folder), "FOLDER")
         for proxy in self.world.server.repository.virtual_proxies.values():

@@ -27,9 +27,9 @@ class Interview:
     asking: bool = field(default_factory=can_ask)
 
     def say(self, *lines: str) -> None:
-        """Something for a person to read, on standard error."""
-        for line in lines:
-            typer.echo(line, err=True)
+        """Something for a person to read, on standard error; each may be of several lines."""
+        for line in "\n".join(lines).split("\n"):
+            typer.echo(text.printable(line), err=True)
 
     def ask(
         self,
@@ -43,8 +43,10 @@ class Interview:
     ) -> T:
         """The checked answer to one question. `check` raises Wrong or a RotatorError for what cannot be used.
 
-        Raises that error where there is nobody to ask, and UsageError where an answer is missing then.
+        Raises that error where there is nobody to ask, and UsageError where an answer is missing then. A default that
+        a terminal would obey is not offered.
         """
+        question = text.printable(question)
         given = self.given.get(flag)
         if given is not None:
             try:
@@ -59,6 +61,8 @@ class Interview:
             return self._checked(flag, check, default)
         if explain:
             self.say("", explain)
+        if default is not None and not default.isprintable():
+            default = None
         while True:
             answer = hidden(question) if secret else str(typer.prompt(question, default=default, err=True))
             try:

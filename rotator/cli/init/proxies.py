@@ -17,6 +17,7 @@ from rotator.diagnosis import Trial
 from rotator.errors import RotatorError, ServerError, TlsError, UsageError
 from rotator.model import (
     SYSTEM_CA,
+    Json,
     ProbeRoute,
     ProxyService,
     ProxySpec,
@@ -208,7 +209,7 @@ def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]
     name = interview.ask(
         "--name", "What rotator calls it", table_name, default=prefix.replace(".", "-").replace("~", "-")
     )
-    claims = _claims(there)
+    claims = claims_of(there)
     user = interview.ask(
         "--test-user",
         "User of the test logins",
@@ -246,12 +247,24 @@ def _found(access: Access, prefix: str) -> VirtualProxy | None:
     return None
 
 
-def _claims(there: VirtualProxy | None) -> tuple[str, str] | None:
+def claims_of(there: VirtualProxy | None) -> tuple[str, str] | None:
     """The claims of a virtual proxy that is there, where they are not the usual ones."""
     if there is None:
         return None
-    found = (str(there.entity.get("jwtAttributeUserId")), str(there.entity.get("jwtAttributeUserDirectory")))
-    return None if found == USUAL_CLAIMS else found
+    found = tuple(
+        _claim(there.entity.get(field)) or usual
+        for field, usual in zip(("jwtAttributeUserId", "jwtAttributeUserDirectory"), USUAL_CLAIMS, strict=True)
+    )
+    identity, directory = found
+    return None if found == USUAL_CLAIMS or identity == directory else (identity, directory)
+
+
+def _claim(said: Json) -> str | None:
+    """What the server says, where the configuration could hold it: there may be none, or one that nobody can use."""
+    try:
+        return values.claim(said, Path())
+    except Wrong:
+        return None
 
 
 def _likely_user(claims: tuple[str, str]) -> str:
