@@ -36,7 +36,7 @@ def run(command: Sequence[str | Path], told: Mapping[str, str], given: bytes = b
     """Run `command` with `given` on its standard input and `told` as `ROTATOR_…` variables. Raises Failed.
 
     What runs is what `check` has looked at, under the name that it was called by, as some programs go by their name.
-    Of rotator's own environment it gets the paths, the language and the time zone. What it prints is not kept, but for
+    It runs in the folder `/`. Of rotator's own environment it gets the paths, the language and the time zone. What it prints is not kept, but for
     the last line of its standard error. It runs in a session of its own, which ends with it when it takes too long; what
     it leaves running after its end goes on, without that standard error.
     """
@@ -50,6 +50,7 @@ def run(command: Sequence[str | Path], told: Mapping[str, str], given: bytes = b
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            cwd=program.anchor,
             env=environment,
             start_new_session=True,
         )

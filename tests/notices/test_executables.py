@@ -90,6 +90,12 @@ def test_a_program_is_called_by_its_name(tmp_path: Path) -> None:
     executables.run([tmp_path / "sendmail", "-c", 'test "${0##*/}" = sendmail'], {})
 
 
+def test_a_program_is_started_in_the_folder_of_all(tmp_path: Path) -> None:
+    """Not in the one that rotator was started in, which may be another account's."""
+    executables.run(["/bin/sh", "-c", f"pwd >{tmp_path}/where"], {})
+    assert (tmp_path / "where").read_text() == "/\n"
+
+
 def test_what_a_program_leaves_running_is_not_waited_for_and_goes_on(tmp_path: Path) -> None:
     """As a hook that starts the service which the key is for."""
     tmp_path.chmod(0o755)
