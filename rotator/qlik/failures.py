@@ -22,6 +22,7 @@ from rotator.errors import (
     UnexpectedAnswer,
 )
 from rotator.qlik.routes import Route
+from rotator.redaction import redacted
 
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=ServerError)
 EXCERPT: Final = 200
-_SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*|[A-Za-z0-9+/=_.-]{40,}", re.DOTALL)
-"""Tokens, PEM, and every long run of the characters that base64 and hex are made of."""
 _TAGS: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
@@ -186,7 +185,7 @@ def excerpt(text: str) -> str:
 
     No markup either, of pages or of chat services, which notices go to: neither links nor mentions.
     """
-    plain = " ".join(_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT])).split())
+    plain = " ".join(redacted(_TAGS.sub(" ", text[: 100 * EXCERPT])).split())
     plain = plain.replace("@", "(at)").replace("](", "] (").replace("://", ": //")
     return "".join(character if character.isprintable() and character not in "<>" else "?" for character in plain)[
         :EXCERPT

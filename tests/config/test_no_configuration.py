@@ -99,7 +99,7 @@ def test_a_configuration_of_another_account_is_refused(
         os.chown(tmp_path / what, pwd.getpwnam("daemon").pw_uid, -1, follow_symlinks=False)
     else:
         monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(ConfigError, match="the configuration is not safe: .* belongs to") as caught:
+    with pytest.raises(ConfigError, match=r"the configuration is not safe: .* belongs to") as caught:
         find(tmp_path / "link", {})
     if ROOT:
         said = f"the configuration is not safe: {tmp_path / what} belongs to daemon, and this is root"
