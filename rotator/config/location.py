@@ -16,7 +16,7 @@ from typing import Final
 from rotator.accounts import account, of_group
 from rotator.errors import ConfigError
 from rotator.invocation import as_account
-from rotator.ownership import Cause, Fault, Use, guard
+from rotator.ownership import Cause, Fault, Use, existing, guard
 
 
 VARIABLE: Final = "ROTATOR_CONFIG"
@@ -88,11 +88,6 @@ def example() -> Path:
 
 def _writable(folder: Path) -> bool:
     return os.access(existing(folder), os.W_OK)
-
-
-def existing(place: Path) -> Path:
-    """The place, or where there is none yet the nearest folder above it that is there."""
-    return next(each for each in (place, *place.absolute().parents) if each.exists())
 
 
 def _folders(environ: Mapping[str, str], platform: str) -> list[Path]:
