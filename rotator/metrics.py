@@ -4,6 +4,7 @@ No times of writing are in it: how old the file is, node_exporter tells itself (
 """
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Collection, Iterator
@@ -25,6 +26,9 @@ from rotator.version import __version__
 
 MODE: Final = 0o644
 """node_exporter runs as another account, and nothing in the file is secret."""
+_RANDOM: Final = 8
+_STAGED: Final = re.compile(rf"\.new[0-9a-f]{{{2 * _RANDOM}}}")
+"""What comes after the file's name in that of a file which is not whole yet."""
 _OF: Final = ("site", "name")
 
 
@@ -130,8 +134,9 @@ def write(path: Path, figures: Figures, known: Collection[tuple[str, str]] | Non
         figures = replace(figures, standings=of_known(figures.standings, known), tallies=tallies)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(figures))
-    # The folder may be another account's: a name that nobody can foresee, and no link of that name is followed.
-    staged = path.with_name(f"{path.name}.new{secrets.token_hex(8)}")
+    # The folder may be another account's, which then chooses where it leads to: a name that nobody can foresee, and no
+    # link of that name is followed.
+    staged = path.with_name(f"{path.name}.new{secrets.token_hex(_RANDOM)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.open(staged, flags, MODE), "wb") as file:
@@ -147,9 +152,16 @@ def write(path: Path, figures: Figures, known: Collection[tuple[str, str]] | Non
             "(ReadWritePaths=); see textfile in [metrics]",
         ) from None
     finally:
-        for left in path.parent.glob(f"{path.name}.new*"):
-            with suppress(OSError):
-                left.unlink()
+        _clean(path)
+
+
+def _clean(path: Path) -> None:
+    """Remove what this run or one that was killed has staged."""
+    with suppress(OSError):
+        for left in path.parent.iterdir():
+            if left.name.startswith(path.name) and _STAGED.fullmatch(left.name[len(path.name) :]):
+                with suppress(OSError):
+                    left.unlink()
 
 
 def _gauge(name: str, said: str) -> GaugeMetricFamily:

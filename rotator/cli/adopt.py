@@ -81,7 +81,8 @@ def _private(path: str) -> "PrivateKey":
 
 
 def _read(path: str) -> bytes:
-    from rotator.cli.secret_input import LARGEST, given
+    from rotator.cli.secret_input import given
+    from rotator.keystore.secret_refs import LARGEST
 
     data = given(path, "--key")
     if not data.strip() or len(data) > LARGEST:

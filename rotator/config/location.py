@@ -4,6 +4,7 @@ On Windows that is one folder of the machine, `%ProgramData%\rotator`, and none 
 prompt and the scheduled task of a service account must not look in different places.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -15,7 +16,7 @@ from typing import Final
 from rotator.accounts import account, of_group
 from rotator.errors import ConfigError
 from rotator.invocation import as_account
-from rotator.ownership import Use, guard
+from rotator.ownership import Cause, Fault, Use, existing, guard
 
 
 VARIABLE: Final = "ROTATOR_CONFIG"
@@ -89,11 +90,6 @@ def _writable(folder: Path) -> bool:
     return os.access(existing(folder), os.W_OK)
 
 
-def existing(place: Path) -> Path:
-    """The place, or where there is none yet the nearest folder above it that is there."""
-    return next(each for each in (place, *place.absolute().parents) if each.exists())
-
-
 def _folders(environ: Mapping[str, str], platform: str) -> list[Path]:
     if platform == "win32":
         return [program_data(environ)]
@@ -109,34 +105,36 @@ def program_data(environ: Mapping[str, str]) -> Path:
 
 
 def _guarded(file: Path, environ: Mapping[str, str], platform: str) -> Path:
-    r"""The file. Raises ConfigError for one that everybody can change, or in `%ProgramData%\rotator` anybody else.
+    r"""The file. Raises ConfigError for one that another account can change, or put there.
 
-    It names the server, its root, whom tokens are signed for, and programs that are run. Every user may make folders in
-    `%ProgramData%`, and would own them: a configuration planted there before rotator is installed would have its hook run
-    by the service account. /etc belongs to root.
+    It names the server, its root, whom tokens are signed for, and programs that are run: it has to be as safe as those
+    programs. In `%ProgramData%\rotator` the folder counts too. Every user may make folders in `%ProgramData%`, and would
+    own them: a configuration planted there before rotator is installed would have its hook run by the service account.
     """
-    if platform != "win32":
-        return _not_everybodys(file)
-    folder = program_data(environ)
-    if folder not in file.absolute().parents:
+    fault = _fault(file, environ, platform)
+    if fault is None or fault.cause is Cause.UNREADABLE:  # which is told where it is read
         return file
-    for place in (folder, file):
-        fault = guard().fault(place, Use.GUARDED)
-        if fault is not None and place.exists():
-            raise ConfigError(f"the configuration is not safe: {fault.message}", hint=fault.hint)
-    return file
+    hint = fault.hint
+    if fault.cause is Cause.FOREIGN and platform != "win32":
+        _see_readable(file)
+        hint = f"{fault.hint}; or, if you know what is in it, give it to root: chown root {fault.path}"
+    raise ConfigError(f"the configuration is not safe: {fault.message}", hint=hint)
 
 
-def _not_everybodys(file: Path) -> Path:
-    for place in (file.absolute().parent, file):
-        with suppress(OSError):  # that it is not there is told where it is read
-            mode = stat.S_IMODE(place.stat().st_mode)
-            if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-                raise ConfigError(
-                    f"the configuration is not safe: everybody can change {place} (mode {mode:04o})",
-                    hint=f"chmod o-w {place}",
-                )
-    return file
+def _fault(file: Path, environ: Mapping[str, str], platform: str) -> Fault | None:
+    folder = program_data(environ)
+    if platform == "win32" and folder in file.absolute().parents:
+        faults = (guard().fault(place, Use.GUARDED) for place in (folder, file) if place.exists())
+        return next(filter(None, faults), None)
+    found = guard().way(file)
+    return found if isinstance(found, Fault) else None
+
+
+def _see_readable(file: Path) -> None:
+    """Raise ConfigError where this account may not read another one's file: that is told first, as the nearer cause."""
+    _is_file(file)
+    if file.exists() and not os.access(file, os.R_OK):
+        raise denied(file, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def default_state(environ: Mapping[str, str], platform: str = sys.platform) -> Path:

@@ -14,6 +14,7 @@ from rotator.ports import SecretStore
 
 
 LARGEST: Final = 64 * 1024
+"""Bytes of a secret: an RSA key of 16,384 bits in PEM has 13 KB."""
 _VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 
 

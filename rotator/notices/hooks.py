@@ -51,7 +51,7 @@ def channels(folder: Path) -> tuple[Channel, ...]:
     A file that is not executable is told as unusable, so that a hook which lost its bit is not silent.
     """
     try:
-        executables.check(folder)
+        executables.resolved(folder)
         names = sorted(path for path in folder.iterdir() if not _leftover(path.name))
     except executables.Failed as failed:
         return (Unusable("hooks", f"{folder} {failed}"),)

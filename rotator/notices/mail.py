@@ -30,7 +30,7 @@ class Mail:
             *self.to,
         )
         try:
-            executables.run(command, {}, message(notice, self.to, self.sender))
+            executables.run(command, {}, message(notice, self.to, self.sender), secret=False)
         except executables.Failed as failed:
             raise Unsent(f"failed: {self.sendmail} {failed}") from None
 

@@ -3,6 +3,7 @@
 What is wrong comes back as a value: each adapter says it in its own error.
 """
 
+import os
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,3 +90,19 @@ def guard() -> Guard:
         from rotator.ownership.modes import Modes  # noqa: PLC0415 - not on Windows
 
         return Modes()
+
+
+def not_roots(path: Path) -> Fault | None:
+    """The place on the way to `path` whose owner could lead root elsewhere by a link; None for any other account.
+
+    `path` need not be there yet. On Windows None: nobody is root there.
+    """
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    found = guard().way(existing(path))
+    return found if isinstance(found, Fault) else None
+
+
+def existing(place: Path) -> Path:
+    """The place, or where there is none yet the nearest folder above it that is there."""
+    return next(each for each in (place, *place.absolute().parents) if each.exists())

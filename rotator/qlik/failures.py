@@ -22,6 +22,7 @@ from rotator.errors import (
     UnexpectedAnswer,
 )
 from rotator.qlik.routes import Route
+from rotator.redaction import redacted
 
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=ServerError)
 EXCERPT: Final = 200
-_SECRET: Final = re.compile(r"eyJ[\w.=-]+|-----BEGIN.*|[A-Za-z0-9+/=_.-]{40,}", re.DOTALL)
-"""Tokens, PEM, and every long run of the characters that base64 and hex are made of."""
 _TAGS: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _MARKUP: Final = re.compile(r"[<>*`~|]|(?<![^\W_])_|_(?![^\W_])")
 """An underscore is none between letters and digits, as in the names of fields."""
@@ -193,7 +192,7 @@ def excerpt(text: str) -> str:
     No markup either, of pages or of chat services, which notices go to: mentions and web addresses are broken, and what
     makes text bold, slanted, struck, hidden or code is a question mark.
     """
-    plain = " ".join(_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT])).split())
+    plain = " ".join(redacted(_TAGS.sub(" ", text[: 100 * EXCERPT])).split())
     plain = _MARKUP.sub("?", plain.replace("@", "(at)").replace("](", "] (").replace("://", ": //"))
     plain = _WWW.sub(r"\1 .", plain)
     return "".join(character if character.isprintable() else "?" for character in plain)[:EXCERPT]

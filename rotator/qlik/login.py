@@ -131,13 +131,19 @@ def judged(answer: Answer, user: User) -> LoginOutcome:
     who = _who(answer)
     if who is None:
         return LoginOutcome(Verdict.INCONCLUSIVE, "an answer that names no user")
-    told = User(excerpt(who.directory), excerpt(who.id))
-    if not who.same_as(user):
-        return LoginOutcome(Verdict.INCONCLUSIVE, f"logged in as {told}, not as {user}: see the claims and test_user")
-    return LoginOutcome(Verdict.ACCEPTED, f"as {told}")
+    shown = User(excerpt(who.directory), excerpt(who.id))
+    if who.same_as(user):
+        return LoginOutcome(Verdict.ACCEPTED, f"as {shown}")
+    alike = (
+        " (it differs in what is not shown)" if shown.same_as(User(excerpt(user.directory), excerpt(user.id))) else ""
+    )
+    return LoginOutcome(
+        Verdict.INCONCLUSIVE, f"logged in as {shown}{alike}, not as {user}: see the claims and test_user"
+    )
 
 
 def _who(answer: Answer) -> User | None:
+    """Whom an answer names, letter by letter: to be compared, not to be shown."""
     try:
         told = json.loads(answer.body)
         directory, identity = told["userDirectory"], told["userId"]

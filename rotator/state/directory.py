@@ -11,7 +11,7 @@ from typing import Final
 
 from rotator.durable import replaced, sync_place
 from rotator.errors import ConfigError, InstallationMismatch, RotatorError, StateUnavailable
-from rotator.ownership import Cause, Use, guard
+from rotator.ownership import Cause, Fault, Use, guard, not_roots
 
 
 LOCKS: Final = "locks"
@@ -33,10 +33,11 @@ def refused(what: str, error: OSError) -> RotatorError:
 
 
 def prepare(path: Path) -> None:
-    """Make the state directory for this account alone, or see that it is.
+    """Make the state directory for this account alone, or see that it is. Root makes none below another account's folder.
 
     Raises ConfigError, StateUnavailable, InstallationMismatch.
     """
+    _check_way(path)
     try:
         guard().make_folder(path)
     except OSError as error:
@@ -70,12 +71,22 @@ def there(path: Path) -> bool:
 
 
 def _check(path: Path) -> None:
+    _check_way(path)
     fault = guard().fault(path, Use.GUARDED, follow=True)
-    if fault is None:
-        return
-    if fault.cause is Cause.FOREIGN:
-        raise InstallationMismatch(f"the state directory {fault.message}", hint=fault.hint)
-    raise ConfigError(f"the state directory {fault.message}", hint=fault.hint)
+    if fault is not None:
+        raise _unsafe(f"the state directory {fault.message}", fault)
+
+
+def _check_way(path: Path) -> None:
+    """See that no other account can lead root elsewhere: by a folder of its own on the way, or a link in one."""
+    fault = not_roots(path)
+    if fault is not None:
+        raise _unsafe(f"root does not use the state directory {path}, since {fault.message}", fault)
+
+
+def _unsafe(said: str, fault: Fault) -> RotatorError:
+    kind = InstallationMismatch if fault.cause is Cause.FOREIGN else ConfigError
+    return kind(said, hint=fault.hint)
 
 
 def installation(path: Path) -> str | None:

@@ -11,8 +11,10 @@ from good_config import GOOD
 from sandbox_process import ROTATOR
 
 from rotator.accounts import account, of_group
+from rotator.cli.init import writing
 from rotator.config import find, load
 from rotator.errors import ConfigError
+from rotator.sandbox import configuration
 
 
 ROOT = os.geteuid() == 0
@@ -67,17 +69,75 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path / "latin.toml", {})
 
 
-@pytest.mark.parametrize("what", ["rotator", "rotator/rotator.toml"])
-def test_a_configuration_that_everybody_can_change_is_refused(tmp_path: Path, what: str) -> None:
-    file = tmp_path / "rotator" / "rotator.toml"
-    file.parent.mkdir()
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
+@pytest.mark.parametrize("what", ["above", "above/rotator", "above/rotator/rotator.toml"])
+def test_a_configuration_that_others_can_change_is_refused(tmp_path: Path, what: str, mode: int) -> None:
+    file = tmp_path / "above" / "rotator" / "rotator.toml"
+    file.parent.mkdir(parents=True)
     file.touch()
-    (tmp_path / what).chmod(0o777)
-    with pytest.raises(ConfigError, match="everybody can change") as caught:
-        find(file, {})
-    assert caught.value.hint == f"chmod o-w {tmp_path / what}"
-    (tmp_path / what).chmod(0o1777 if what == "rotator" else 0o664)
     assert find(file, {}) == file
+    (tmp_path / what).chmod(mode)
+    with pytest.raises(ConfigError) as caught:
+        find(file, {})
+    said = f"the configuration is not safe: {tmp_path / what} can be changed by others (mode {mode:04o})"
+    assert (caught.value.message, caught.value.hint) == (said, f"chmod go-w {tmp_path / what}")
+    if what != "above/rotator/rotator.toml":  # as /tmp, where nobody can replace what is another's
+        (tmp_path / what).chmod(0o1777)
+        assert find(file, {}) == file
+
+
+@pytest.mark.parametrize("what", ["above", "above/rotator", "above/rotator/rotator.toml", "link"])
+def test_a_configuration_of_another_account_is_refused(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names programs that would run with the rights of this one."""
+    file = tmp_path / "above" / "rotator" / "rotator.toml"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (tmp_path / "link").symlink_to(file)
+    if ROOT:
+        os.chown(tmp_path / what, pwd.getpwnam("daemon").pw_uid, -1, follow_symlinks=False)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(ConfigError, match=r"the configuration is not safe: .* belongs to") as caught:
+        find(tmp_path / "link", {})
+    if ROOT:
+        said = f"the configuration is not safe: {tmp_path / what} belongs to daemon, and this is root"
+        assert caught.value.message == said
+        hint = caught.value.hint or ""
+        assert hint.startswith("run it as that account: sudo -u daemon ")
+        assert hint.endswith(f"; or, if you know what is in it, give it to root: chown root {tmp_path / what}")
+
+
+def test_what_rotator_writes_itself_is_taken_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        sandboxes = configuration.write(tmp_path, "https://localhost", [])
+        first = tmp_path / "etc" / "rotator" / "rotator.toml"
+        writing.write([writing.NewFile(first, b"", 0o640)], None, None)
+    finally:
+        os.umask(before)
+    assert [find(file, {}) for file in (sandboxes, first)] == [sandboxes, first]
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give a file away")
+def test_root_runs_no_program_that_a_configuration_of_another_account_names(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    sendmail.chmod(0o755)
+    file = tmp_path / "rotator.toml"
+    file.write_text(GOOD + f'[notify]\nmail = ["x@example.com"]\nsendmail = "{sendmail}"\n')
+    for owner, status in (("daemon", 78), ("root", 0)):
+        os.chown(file, pwd.getpwnam(owner).pw_uid, -1)
+        (tmp_path / "state").mkdir(mode=0o700, exist_ok=True)
+        ended = subprocess.run(
+            (*ROTATOR, "--config", str(file), "notify", "--test"),
+            env={**os.environ, "STATE_DIRECTORY": str(tmp_path / "state")},
+            capture_output=True,
+            text=True,
+        )
+        assert ((tmp_path / "ran").exists(), ended.returncode) == (status == 0, status), ended.stderr
 
 
 @pytest.mark.parametrize("command", ["status", "due"])

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -125,6 +126,27 @@ def test_secrets_are_stored_and_never_shown(portal: Sandbox) -> None:
     for arguments in (("a/b", "--from", "-"), ("pfx",), ("pfx", "--from", "nowhere"), ("two", "--from", "-")):
         ended = portal.rotator("keys", "store-secret", *arguments, stdin="" if "two" not in arguments else "a\nb\n")
         assert (ended.status, "rotator: hint: " in ended.err) == (2, True), ended.err
+
+
+def test_a_secret_in_a_file_that_others_can_read_is_taken_with_a_warning(portal: Sandbox) -> None:
+    file = portal.folder / "secret"
+    file.write_text("hunter2\n")
+    file.chmod(0o600)
+    stored = portal.rotator("keys", "store-secret", "pfx", "--from", str(file))
+    assert (stored.status, "warning" in stored.err) == (0, False), stored.err
+    file.chmod(0o644)
+    stored = portal.rotator("keys", "store-secret", "pfx", "--from", str(file), "--replace")
+    assert stored.status == 0
+    assert stored.err == (
+        f"rotator: warning: --from {file} can be read by others (mode 0644): others may know this secret; "
+        f"once it is taken in: chmod go= {file}; or delete it\n"
+    )
+    if os.geteuid() == 0:
+        file.chmod(0o600)
+        os.chown(file, pwd.getpwnam("daemon").pw_uid, -1)
+        stored = portal.rotator("keys", "store-secret", "pfx", "--from", str(file), "--replace")
+        assert stored.status == 0
+        assert f"warning: --from {file} belongs to daemon, and this is root: others may know this secret" in stored.err
 
 
 def test_a_secret_is_asked_for_without_echo(portal: Sandbox) -> None:

@@ -91,8 +91,7 @@ def test_what_is_not_configured_any_more_is_left_out(tmp_path: Path) -> None:
 
 def test_node_exporter_can_read_it_whatever_the_umask_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "rotator.prom"
-    for left in ("rotator.prom.new", "rotator.prom.new.12.34"):
-        (tmp_path / left).touch()
+    (tmp_path / "rotator.prom.new0123456789abcdef").touch()  # of a run that was killed
     before = os.umask(0o077)
     try:
         metrics.write(path, FIGURES, None)
@@ -100,6 +99,17 @@ def test_node_exporter_can_read_it_whatever_the_umask_and_nothing_is_left_beside
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o644
     assert [entry.name for entry in tmp_path.glob("rotator*")] == [path.name]
+
+
+@pytest.mark.parametrize("name", ["rotator.prom", "[a]*.prom"])
+def test_nothing_else_is_removed_from_the_folder(tmp_path: Path, name: str) -> None:
+    path, others = tmp_path / "folder" / name, ("", "paper", ".12.34", "0123456789ABCDEF", "0123456789abcdef0")
+    kept = {f"{path.name}.new{other}" for other in others} | {"ax.prom.new0123456789abcdef"}
+    path.parent.mkdir()
+    for left in kept:
+        path.with_name(left).touch()
+    metrics.write(path, FIGURES, None)
+    assert {entry.name for entry in path.parent.iterdir()} == {*kept, path.name}
 
 
 def test_in_another_accounts_folder_no_link_leads_the_writing_elsewhere(

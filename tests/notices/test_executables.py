@@ -32,7 +32,7 @@ def ran(tmp_path: Path, path: Path) -> str:
 
 @pytest.mark.parametrize("name", ["a/b/program", "links/absolute", "links/relative", "a/../links/../a/b/program"])
 def test_what_was_looked_at_is_what_runs(program: Path, name: str, tmp_path: Path) -> None:
-    assert executables.check(tmp_path / name) == program
+    assert executables.resolved(tmp_path / name) == program
     assert ran(tmp_path, tmp_path / name) == f"{program} x"
 
 
@@ -78,16 +78,32 @@ def test_a_way_that_ends_nowhere_is_said(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "round").symlink_to("round")
     with pytest.raises(executables.Failed, match="leads from link to link without an end"):
-        executables.check(tmp_path / "round")
+        executables.resolved(tmp_path / "round")
     (tmp_path / "lost").symlink_to("nothing")
     with pytest.raises(executables.Failed, match=r"nothing cannot be read: No such file or directory"):
-        executables.check(tmp_path / "lost")
+        executables.resolved(tmp_path / "lost")
 
 
 def test_a_program_is_called_by_its_name(tmp_path: Path) -> None:
     """Some are several: what they do goes by the name of the link."""
     (tmp_path / "sendmail").symlink_to("/bin/sh")
     executables.run([tmp_path / "sendmail", "-c", 'test "${0##*/}" = sendmail'], {})
+
+
+def test_a_program_is_started_in_the_folder_of_all(tmp_path: Path) -> None:
+    """Not in the one that rotator was started in, which may be another account's."""
+    executables.run(["/bin/sh", "-c", f"pwd >{tmp_path}/where"], {})
+    assert (tmp_path / "where").read_text() == "/\n"
+
+
+def test_a_program_gets_five_variables_and_what_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TMP", "APPDATA", "TZ", "ANYTHING"):
+        monkeypatch.setenv(name, "x")
+    executables.run(["/usr/bin/env", "sh", "-c", f"env >{tmp_path}/env"], {"TOLD": "y"})
+    found = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
+    set_by_sh = {"PWD", "OLDPWD", "SHLVL", "_"}
+    assert {"PATH", "TZ", "ROTATOR_TOLD"} <= found
+    assert found - set_by_sh <= {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "ROTATOR_TOLD"}
 
 
 def test_what_a_program_leaves_running_is_not_waited_for_and_goes_on(tmp_path: Path) -> None:

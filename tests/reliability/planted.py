@@ -140,7 +140,7 @@ PLANTED: Final = (
     Planted(
         "a token in a message",
         "qlik/failures.py",
-        '_SECRET.sub("…", _TAGS.sub(" ", text[: 100 * EXCERPT]))',
+        'redacted(_TAGS.sub(" ", text[: 100 * EXCERPT]))',
         '_TAGS.sub(" ", text[: 100 * EXCERPT])',
         "tests/qlik/test_adapters.py::test_what_is_said_of_an_answer_holds_no_secret",
     ),

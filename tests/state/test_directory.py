@@ -1,5 +1,7 @@
 """The state directory: whose it is, and that nobody else writes to it."""
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,37 @@ def test_a_state_directory_that_others_write_to_is_refused(tmp_path: Path) -> No
     tmp_path.chmod(0o777)
     with pytest.raises(ConfigError, match="can be changed by others"):
         directory.prepare(tmp_path)
+
+
+@pytest.mark.parametrize("state", ["theirs/state", "theirs/link", "theirs/link/below", "theirs/new/state"])
+def test_root_uses_no_state_directory_to_which_another_account_leads(
+    tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder at the end is root's own; the account could put a link to any other of root's in its place."""
+    tmp_path.chmod(0o755)
+    for name in ("theirs/state", "roots/below"):
+        (tmp_path / name).mkdir(mode=0o700, parents=True)
+    (tmp_path / "roots").chmod(0o700)
+    (tmp_path / "theirs" / "link").symlink_to(tmp_path / "roots")
+    theirs = tmp_path / "theirs"
+    if os.geteuid() == 0:
+        os.chown(theirs, pwd.getpwnam("daemon").pw_uid, -1)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+    for use in (directory.prepare, lambda path: directory.write_installation(path, "x")):
+        with pytest.raises(InstallationMismatch, match=f"^root does not use the state directory {tmp_path / state}, "):
+            use(tmp_path / state)
+    if "new" not in state:
+        with pytest.raises(InstallationMismatch, match=r"since .* belongs to"):
+            directory.there(tmp_path / state)
+    assert not (theirs / "new").exists()
+    assert [*(theirs / "state").iterdir(), *(tmp_path / "roots" / "below").iterdir()] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="for root alone")
+def test_root_uses_a_state_directory_behind_links_of_its_own(tmp_path: Path) -> None:
+    """As systemd makes one for DynamicUser."""
+    (tmp_path / "private").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("private")
+    directory.write_installation(tmp_path / "link" / "state", "x")
+    assert directory.installation(tmp_path / "private" / "state") == "x"

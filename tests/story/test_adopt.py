@@ -18,6 +18,15 @@ def test_adopt_takes_a_key_in_without_a_write(portal: Sandbox) -> None:
     assert portal.rotator("rotate", "--now").status == 0
 
 
+def test_a_key_in_a_file_that_others_can_read_is_taken_with_a_warning(portal: Sandbox) -> None:
+    key = portal.folder / "key.pem"
+    portal.rotator("release", "portal", "--private-to", str(key))
+    key.chmod(0o640)
+    ended = portal.rotator("adopt", "portal", "--key", str(key), "--json")
+    assert (ended.status, ended.result["outcome"]) == (0, "adopted")
+    assert ended.err.count(f"rotator: warning: --key {key} can be read by others (mode 0640)") == 1
+
+
 def test_a_key_that_is_not_the_served_one_is_not_taken_in(portal: Sandbox) -> None:
     portal.rotator("release", "portal")
     ended = portal.rotator("adopt", "portal", "--key", "-", stdin=PrivateKey.generate(2048).to_pem().decode())

@@ -77,6 +77,13 @@ def test_several_virtual_proxies_one_failing_does_not_hurt_the_others(portal: Sa
     }
 
 
+def test_the_test_user_may_be_a_mail_address(sandbox: Sandbox) -> None:
+    sandbox.configure(("ROTATOR\\probe'", "ROTATOR\\probe@example.com'"))
+    ended = sandbox.rotator("create-proxy", "--yes")
+    assert ended.status == 0, ended.err
+    assert sandbox.rotator("rotate", "--now").status == 0
+
+
 def test_tables_can_be_renamed(portal: Sandbox) -> None:
     portal.configure(("[proxy.portal]", "[proxy.customers]"), ("[proxy.portal.rotation]", "[proxy.customers.rotation]"))
     portal.config.write_text(

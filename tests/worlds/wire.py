@@ -91,7 +91,9 @@ class Wire:
         return transport.Answer(request.method, f"https://{self._host}{request.path}", status, headers, cookies, body)
 
     def _failure(self, error: Exception, request: Request) -> ServerError:
-        return mapped(error, Route(self._host, PORTS[self._service], "", self._host, ""), f"{request.method} {request.path}")
+        return mapped(
+            error, Route(self._host, PORTS[self._service], "", self._host, ""), f"{request.method} {request.path}"
+        )
 
 
 def _transport(rotator: "Rotator", service: str, host: str) -> transport.Transport:

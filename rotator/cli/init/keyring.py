@@ -8,9 +8,8 @@ from pathlib import Path
 
 from rotator import diagnosis
 from rotator.cli.init.interview import Interview, plain
-from rotator.cli.init.writing import NOT_ROOTS, Secret, not_roots
+from rotator.cli.init.writing import NOT_ROOTS, Secret
 from rotator.config import values
-from rotator.config.location import existing
 from rotator.diagnosis import Health
 from rotator.errors import KeyStoreError, KeyStoreUnavailable, SecretUnavailable
 from rotator.keystore import sealing
@@ -18,6 +17,7 @@ from rotator.keystore.backends import open_store, read_master_key
 from rotator.keystore.sealed_file import SealedFiles, is_made
 from rotator.keystore.secret_refs import item
 from rotator.model import KeyringBackend, KeyringSettings, SecretKind, SecretRef
+from rotator.ownership import existing, not_roots
 from rotator.ports import SecretStore
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from rotator.config.location import existing
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, UsageError
-from rotator.ownership import Fault, guard
+from rotator.ownership import existing, guard, not_roots
 from rotator.ports import SecretStore
 
 
@@ -60,18 +59,6 @@ def check_folder(folder: Path) -> None:
     fault = not_roots(there)
     if fault is not None:
         raise UsageError(f"root does not write to {folder}, since {fault.message}", hint=NOT_ROOTS)
-
-
-def not_roots(path: Path) -> Fault | None:
-    """The place on the way to `path` whose owner could lead root elsewhere by a link; None for any other account.
-
-    `path` need not be there yet.
-    """
-    if sys.platform == "win32" or os.geteuid() != 0:
-        return None
-    there = existing(path)
-    found = guard().way(there)
-    return found if isinstance(found, Fault) else None
 
 
 def write(files: Sequence[NewFile], secret: Secret | None, owner: int | None) -> None:
