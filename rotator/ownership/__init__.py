@@ -73,9 +73,10 @@ class Guard(Protocol):
     def way(self, path: Path) -> Path | Fault:
         """Where `path` leads to in the end, without a link in it; or the first place on the way that others could change.
 
-        All of it must belong to this account or an administrator: every folder from the root on, every link, and the file.
-        In a folder like /tmp, where nobody may replace what is another's, that holds for what is in it alone. On Windows
-        the file alone is looked at, as everybody may make folders on a drive.
+        What runs must be the path that is returned. All of it must belong to this account or an administrator: every
+        folder from the root on, every link, and the file. In a folder like /tmp, where nobody may replace what is
+        another's, that holds for what is in it alone. On Windows the file alone is looked at, as everybody may make
+        folders on a drive.
         """
 
 

@@ -13,7 +13,7 @@ from sandbox_process import ROTATOR
 from rotator.accounts import account, of_group
 from rotator.cli.init import writing
 from rotator.config import find, load
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, UsageError
 from rotator.sandbox import configuration
 
 
@@ -118,6 +118,16 @@ def test_what_rotator_writes_itself_is_taken_whatever_the_umask(tmp_path: Path) 
     finally:
         os.umask(before)
     assert [find(file, {}) for file in (sandboxes, first)] == [sandboxes, first]
+
+
+def test_none_is_begun_where_it_would_be_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: os.getuid() or 1)  # root has rules of its own
+    tmp_path.chmod(0o775)
+    with pytest.raises(UsageError, match=r"would not be safe: .* can be changed by others \(mode 0775\)") as caught:
+        writing.check_configuration(tmp_path / "etc" / "rotator.toml")
+    assert caught.value.hint == f"chmod go-w {tmp_path}"
+    tmp_path.chmod(0o755)
+    writing.check_configuration(tmp_path / "etc" / "rotator.toml")
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can give a file away")

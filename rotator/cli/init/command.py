@@ -97,7 +97,7 @@ def init(
 
     session: Session = context.obj
     target = destination(session.config_path, os.environ).absolute()
-    writing.check([writing.NewFile(target, b"", 0o640)])
+    writing.check_configuration(target)
     given = asking.flags(
         {
             "--site": site,
@@ -234,7 +234,7 @@ def _base(folder: Path) -> Path | None:
 
 def _files(target: Path, content: str, access: "Access", ring: "keyring.Chosen") -> "list[NewFile]":
     """The new files, the configuration last: it is there when all is."""
-    from rotator.cli.init.writing import NewFile
+    from rotator.cli.init.writing import CONFIGURATION, NewFile
     from rotator.model import SecretKind
 
     files = []
@@ -243,5 +243,5 @@ def _files(target: Path, content: str, access: "Access", ring: "keyring.Chosen")
     reference = access.site.certificate.password if access.site.certificate else None
     if reference is not None and reference.kind is SecretKind.FILE and not access.stored:
         files.append(NewFile(Path(reference.name), (access.password or "").encode() + b"\n", 0o600))
-    files.append(NewFile(target, content.encode(), 0o640))
+    files.append(NewFile(target, content.encode(), CONFIGURATION))
     return files

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rotator.errors import KeyStoreCorrupt, KeyStoreError, UsageError
-from rotator.ownership import existing, guard, not_roots
+from rotator.ownership import Fault, existing, guard, not_roots
 from rotator.ports import SecretStore
 
 
@@ -17,6 +17,10 @@ NOT_ROOTS: Final = (
     "name a folder that belongs to root, and those above it too, as /etc/rotator; "
     "or run it as the account that will use it: sudo -u ACCOUNT rotator init …"
 )
+
+
+CONFIGURATION: Final = 0o640
+"""The mode of the configuration, which holds no secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,15 @@ def check(files: Sequence[NewFile]) -> None:
                 f"{file.path} is there already", hint="nothing is overwritten: name another, or move it away"
             )
         check_folder(file.path.absolute().parent)
+
+
+def check_configuration(file: Path) -> None:
+    """Raise UsageError where a first configuration cannot be written, or every later command would refuse it there."""
+    check([NewFile(file, b"", CONFIGURATION)])
+    folder = file.absolute().parent
+    found = guard().way(existing(folder)) if sys.platform != "win32" else folder
+    if isinstance(found, Fault):
+        raise UsageError(f"a configuration in {folder} would not be safe: {found.message}", hint=found.hint)
 
 
 def check_folder(folder: Path) -> None:
