@@ -232,14 +232,12 @@ def test_another_run_holds_it_back(portal: Sandbox) -> None:
     from rotator.state import lock
 
     other = changed(portal, "other", "sealed-file")
-    address = portal.ready["qrs"].removeprefix("https://")
-    with lock.held(portal.folder / "state", f"site {address}", "rotate", datetime.now(UTC)):
-        for command in (
-            ("migrate", "--to", str(other)),
-            ("rekey", "--new-master-key", f"file:{portal.folder}/master.key"),
-        ):
-            ended = portal.rotator("keys", *command)
-            assert (ended.status, "is being worked on by" in ended.err) == (3, True), ended.err
+    commands = (("migrate", "--to", str(other)), ("rekey", "--new-master-key", f"file:{portal.folder}/master.key"))
+    for name in lock.of_site("sandbox", portal.ready["qrs"].removeprefix("https://")):
+        with lock.held(portal.folder / "state", name, "rotate", datetime.now(UTC)):
+            for command in commands:
+                ended = portal.rotator("keys", *command)
+                assert (ended.status, "is being worked on by" in ended.err) == (3, True), ended.err
 
 
 # --- decisions

@@ -171,7 +171,7 @@ def test_a_lock_that_is_held_is_not_told(hooked: Channels) -> None:
     from rotator.state import lock
 
     portal = hooked.sandbox
-    name = f"site {registry.address(portal.ready['qrs'])}"
+    _, name = lock.of_site("sandbox", registry.address(portal.ready["qrs"]))
     with lock.held(portal.folder / "state", name, "test", datetime.now(UTC)):
         assert portal.rotator("rotate", "--now").status == 3
     assert hooked.hooked == []
