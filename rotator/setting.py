@@ -4,7 +4,17 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from rotator import verification
-from rotator.errors import Conflict, Drift, RotatorError, ServerError, ServerFault, ServerUnreachable, UnexpectedAnswer
+from rotator.errors import (
+    Conflict,
+    Drift,
+    PersonNeeded,
+    RotatorError,
+    ServerError,
+    ServerFault,
+    ServerUnreachable,
+    UnexpectedAnswer,
+    UnknownState,
+)
 from rotator.model import Fingerprint, Ring, VirtualProxy, short
 from rotator.planning.entity import check_complete, with_certificate
 from rotator.scene import Scene
@@ -32,8 +42,8 @@ def put(
     An edit that somebody made in between survives: the entity is read again and ours is made on top of it. After a
     lost answer the server is asked, as the change may have been applied, and may land late: sent again, the later
     `modifiedDate` makes the late one fail. With `patient` the first question is asked again too: something was sent
-    before, and giving up leaves it so. Raises Drift for any third certificate, one of NO_ANSWER where nobody knows
-    whether it was applied; an error says by `unchanged` that it was not, for certain.
+    before, and giving up leaves it so. Raises Drift for any third certificate; UnknownState where nobody knows whether
+    it was applied; one of NO_ANSWER where it was not, but may land late. An error that is `unchanged` says: never.
     """
     repository = scene.world.repository
 
@@ -65,12 +75,15 @@ def put(
         scene.world.logins.refresh()
         virtual_proxy = patiently(scene, ask)
     except RotatorError as error:
-        # Whatever went wrong last: a PUT that was not answered may still have been, or be, applied.
-        if unanswered is not None and not isinstance(error, Drift):
-            unanswered.unchanged = not sent
-            raise unanswered from None
-        error.unchanged = not sent and not taken
-        raise
+        failure = unanswered if unanswered is not None and not isinstance(error, Drift) else error
+        failure.unchanged = not sent and not taken
+        if failure.unchanged or isinstance(failure, PersonNeeded):
+            raise failure from None
+        raise UnknownState(
+            f"{scene.spec.name}: whether the certificate of {named(goal)} is in place is not known, so users may be kept "
+            f"out: {failure.message}",
+            hint=failure.hint,
+        ) from None
     if virtual_proxy.fingerprint == goal:
         return virtual_proxy
     if unanswered is not None:

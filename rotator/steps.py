@@ -40,7 +40,7 @@ from rotator.planning import stages
 from rotator.planning.due import after_rollback
 from rotator.planning.rotation import reusable_pending
 from rotator.scene import Scene
-from rotator.setting import put
+from rotator.setting import NO_ANSWER, put
 
 
 def create(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
@@ -103,14 +103,12 @@ def set_certificate(
     except RotatorError as error:
         if error.unchanged and not resumed:
             withdraw(scene, ring)
-        if error.unchanged or isinstance(error, PersonNeeded):
-            raise
-        goes_on = f"the next run asks the server and goes on from there: rotator {finishing(intent)} {scene.spec.name}"
-        raise UnknownState(
-            f"{scene.spec.name}: whether the certificate of {short(intent.after)} is in place is not known, so users may "
-            f"be kept out: {error.message}",
-            hint=f"{error.hint}; {goes_on}" if error.hint else goes_on,
-        ) from None
+        elif isinstance(error, (UnknownState, *NO_ANSWER)):
+            goes_on = (
+                f"the next run asks the server and goes on from there: rotator {finishing(intent)} {scene.spec.name}"
+            )
+            error.hint = f"{error.hint}; {goes_on}" if error.hint else goes_on
+        raise
 
 
 def put_back(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, version: KeyVersion) -> VirtualProxy:
