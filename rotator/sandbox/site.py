@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import ssl
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -198,11 +199,11 @@ async def run(settings: Settings) -> None:
 
 def _on_signal(number: int, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    try:
-        loop.add_signal_handler(number, stop.set)
-    except NotImplementedError:
-        # The event loops of Windows have no handlers of their own: Python's wakes them.
+    if sys.platform == "win32":
+        # Its event loops have no handlers of their own: Python's wakes them.
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    else:
+        loop.add_signal_handler(number, stop.set)
 
 
 def _check_ports(settings: Settings) -> None:

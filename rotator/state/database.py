@@ -8,7 +8,7 @@ its own, and deletes what a journal of it names: `opened` and `reading` see firs
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -163,14 +163,17 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
     """All of it or nothing."""
     database.execute("BEGIN IMMEDIATE")
-    try:
+    with ExitStack() as undoing:
+        undoing.callback(_roll_back, database)
         yield
         database.execute("COMMIT")
-    except BaseException:
-        # On a full disk SQLite may have done so by itself, and complains of a second time.
-        with suppress(sqlite3.Error):
-            database.execute("ROLLBACK")
-        raise
+        undoing.pop_all()
+
+
+def _roll_back(database: sqlite3.Connection) -> None:
+    # On a full disk SQLite may have done so by itself, and complains of a second time.
+    with suppress(sqlite3.Error):
+        database.execute("ROLLBACK")
 
 
 @contextmanager

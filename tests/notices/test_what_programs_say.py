@@ -75,7 +75,6 @@ def test_what_is_no_secret_may_be_quoted(tmp_path: Path) -> None:
     assert said(words, tmp_path, b"To: ops@example.com\n") == "ended with status 3: …"
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
 def test_of_a_key_as_openssl_prints_it_the_headings_alone_are_told() -> None:
     shown = subprocess.run(["openssl", "rsa", "-text"], input=PEM, capture_output=True, text=True, check=True).stdout
     headings = [line for line in shown.splitlines() if re.search("[g-z].*:|---", line)]

@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -79,8 +80,7 @@ def write(files: Sequence[NewFile], secret: Secret | None, owner: int | None) ->
 
     Raises UsageError, KeyStoreError; whatever goes wrong, what was written is removed again.
     """
-    undo: list[Callable[[], object]] = []
-    try:
+    with ExitStack() as undo:
         for number, file in enumerate(files, start=1):
             if secret is not None and number == len(files):
                 _store(secret, undo)
@@ -94,25 +94,22 @@ def write(files: Sequence[NewFile], secret: Secret | None, owner: int | None) ->
                     f"{file.path} cannot be written: {error.strerror}",
                     hint="nothing was left behind; mend it and try again",
                 ) from None
-    except BaseException:
-        for step in reversed(undo):
-            step()
-        raise
+        undo.pop_all()
 
 
-def _folders(folder: Path, undo: list[Callable[[], object]]) -> None:
+def _folders(folder: Path, undo: ExitStack) -> None:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
         if sys.platform == "win32":
             guard().make_folder(place)
         else:
             place.mkdir(mode=0o750)
-        undo.append(place.rmdir)
+        undo.callback(place.rmdir)
 
 
-def _write(file: NewFile, owner: int | None, undo: list[Callable[[], object]]) -> None:
+def _write(file: NewFile, owner: int | None, undo: ExitStack) -> None:
     descriptor = _opened(file)
-    undo.append(file.path.unlink)
+    undo.callback(file.path.unlink)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(file.data)
         stream.flush()
@@ -132,10 +129,10 @@ def _opened(file: NewFile) -> int:
     return guard().make_file(file.path)
 
 
-def _store(secret: Secret, undo: list[Callable[[], object]]) -> None:
+def _store(secret: Secret, undo: ExitStack) -> None:
     if secret.made is not None:
         made = secret.made
-        undo.append(lambda: shutil.rmtree(made, ignore_errors=True))
+        undo.callback(shutil.rmtree, made, ignore_errors=True)
     store = secret.open()
     if store.get(secret.name) is not None:
         if store.get(secret.name) == secret.text:
@@ -144,7 +141,7 @@ def _store(secret: Secret, undo: list[Callable[[], object]]) -> None:
             f"the keyring has an item {secret.name} already",
             hint="name the password otherwise: --password keyring:NAME",
         )
-    undo.append(lambda: _forget(store, secret.name))
+    undo.callback(_forget, store, secret.name)
     store.set(secret.name, secret.text)
     if store.reopened().get(secret.name) != secret.text:
         raise KeyStoreCorrupt("the keyring does not give back the password as it was stored", hint="choose another")
