@@ -2,7 +2,6 @@
 
 import base64
 import re
-import shutil
 import subprocess
 import tracemalloc
 from collections.abc import Callable
