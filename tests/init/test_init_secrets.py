@@ -81,7 +81,7 @@ def test_nothing_is_left_where_the_last_file_cannot_be_written(site: Sandbox) ->
         "honest = writing._write\n"
         "def full(file, owner, undo):\n"
         "    if file.path.suffix == '.toml':\n"
-        "        file.path.write_bytes(b'half'); undo.append(file.path.unlink); raise OSError(28, 'No space left on device')\n"
+        "        file.path.write_bytes(b'half'); undo.callback(file.path.unlink); raise OSError(28, 'No space left on device')\n"
         "    honest(file, owner, undo)\n"
         "writing._write = full\n"
         "from rotator.cli.app import run; sys.exit(run(sys.argv[1:]))\n"
