@@ -239,7 +239,12 @@ class SecretUnavailable(RotatorError):
 
 
 class ServerError(RotatorError):
-    """The server, or the way to it, failed."""
+    """The server, or the way to it, failed.
+
+    `unsent`: there was no connection that this one request could have gone through; of those before it that says nothing.
+    """
+
+    unsent: bool = False
 
 
 class ServerUnreachable(ServerError):

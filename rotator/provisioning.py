@@ -131,7 +131,7 @@ def _posted(scene: Scene, body: Mapping[str, Json], version: KeyVersion) -> Virt
         created = repository.create(body)
     except (BadRequest, Conflict, *NO_ANSWER) as error:
         error.hint = error.hint or f"run rotator create-proxy {name} again: it goes on from what is there"
-        error.unchanged = error.unchanged or not isinstance(error, NO_ANSWER)
+        error.unchanged = error.unsent or not isinstance(error, NO_ANSWER)
         refusal = error
         found = repository.find(scene.spec.prefix)
         if found is None:

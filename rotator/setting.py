@@ -71,7 +71,7 @@ def put(
                     raise
             except NO_ANSWER as error:
                 unanswered = error
-                sent = sent or not error.unchanged
+                sent = sent or not error.unsent
         scene.world.logins.refresh()
         virtual_proxy = patiently(scene, ask)
     except RotatorError as error:

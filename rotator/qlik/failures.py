@@ -43,8 +43,8 @@ _SERVER_FAULT: Final = 500
 def mapped(error: BaseException, route: Route, doing: str) -> ServerError:
     """An exception of requests, urllib3, ssl or socket, while `doing` something, as `GET /path`.
 
-    The request itself, which the exception may carry, is left behind. The error is `unchanged` where there was no
-    connection that a request could have gone through.
+    The request itself, which the exception may carry, is left behind. The error is `unsent` where there was no
+    connection that it could have gone through.
     """
     chain = list(_chain(error))
     certificate = next((item for item in chain if isinstance(item, ssl.SSLCertVerificationError)), None)
@@ -88,7 +88,7 @@ def mapped(error: BaseException, route: Route, doing: str) -> ServerError:
 
 def _unsent(message: str, hint: str) -> ServerUnreachable:
     error = ServerUnreachable(message, hint=hint)
-    error.unchanged = True
+    error.unsent = True
     return error
 
 

@@ -57,6 +57,17 @@ def test_creating_cut_short(story: Story, world: World, label: str, act: str) ->
     assert story.run("create-proxy").exit == 0
 
 
+@pytest.mark.parametrize("nth", [4, 5, 6, 7])
+def test_a_server_that_is_gone_after_a_post_without_an_answer(story: Story, world: World, nth: int) -> None:
+    """The key that was sent stays: that nobody listens now says nothing of what was sent before."""
+    gone = Stroke("GET qrs", nth, "refused", times=99)
+    story.run("create-proxy", Stroke("POST qrs", 1, "lost"), gone)
+    for fingerprint in filter(None, [world.shown()]):
+        assert fingerprint in world.one.keyring.fingerprints()
+    assert story.run("create-proxy").exit == 0
+    assert world.shown() == world.made[0].fingerprint
+
+
 def test_the_first_key_fails_its_test(story: Story, world: World) -> None:
     world.server.node(HOSTS[1]).stuck = True
     assert story.run("create-proxy").exit == 1
