@@ -59,7 +59,9 @@ def test_the_sandbox_stops_where_loops_have_no_signal_handlers(monkeypatch: pyte
     async def stopped() -> bool:
         stop = asyncio.Event()
         monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", none)
-        site._on_signal(signal.SIGTERM, stop)
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "platform", "win32")
+            site._on_signal(signal.SIGTERM, stop)
         os.kill(os.getpid(), signal.SIGTERM)
         return await asyncio.wait_for(stop.wait(), 10)
 
