@@ -36,7 +36,7 @@ def construct(backend: KeyringBackend) -> "Backend":
         found = getattr(importlib.import_module(module), name)
         viable = bool(found.viable)
     except Exception as error:  # noqa: BLE001 - platform modules fail in many ways
-        raise _unavailable(backend, type(error).__name__) from None
+        raise _unavailable(backend, _named(error)) from None
     if not viable or f"{found.__module__}.{found.__qualname__}" != ALLOWED[backend]:
         raise _unavailable(backend, "it does not work on this machine")
     instance: Backend = _without_environment(found)()
@@ -99,7 +99,13 @@ class OsKeyring:
         except KeyStoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - each platform raises its own; its text may hold the value
-            raise _unavailable(self._backend, f"{what}: {type(error).__name__}") from None
+            raise _unavailable(self._backend, f"{what}: {_named(error)}") from None
+
+
+def _named(error: BaseException) -> str:
+    """The class of an error and of what caused it: `InitError (PromptDismissedException)`."""
+    cause = "" if error.__cause__ is None else f" ({_named(error.__cause__)})"
+    return type(error).__name__ + cause
 
 
 def _unavailable(backend: KeyringBackend, cause: str) -> KeyStoreUnavailable:

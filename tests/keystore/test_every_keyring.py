@@ -152,10 +152,10 @@ def test_a_call_that_hangs_ends_in_time() -> None:
 def test_what_a_keyring_says_is_not_passed_on() -> None:
     class Talkative(CredentialManager):
         def set_password(self, service: str, username: str, password: str) -> None:
-            raise RuntimeError(f"cannot store {password}")
+            raise RuntimeError(f"cannot store {password}") from ConnectionError(f"cannot send {password}")
 
     store = OsKeyring(KeyringBackend.MACOS, lambda: Talkative({}))
-    with pytest.raises(KeyStoreUnavailable) as caught:
+    with pytest.raises(KeyStoreUnavailable, match=r"storing item: RuntimeError \(ConnectionError\)") as caught:
         store.set("item", "hunter2")
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -137,7 +137,7 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(
                 assert_kept(disk, ended, key, *FULL)
             assert_mended(disk)
             key = key_of(disk)
-    record("full disks", f"{place}-{mounted}", cases=len(cases), failed=failed)
+    record("full disks", f"{place}-{mounted}", cases=len(cases), stopped_with_one_error=failed)
 
 
 PRUNE = ("keys", "prune", "--keep", "0")
@@ -181,7 +181,7 @@ def test_nothing_is_begun_on_a_disk_that_takes_nothing(
                 assert_kept(disk, ended, key, *FULL, *READ_ONLY)
                 assert puts(portal) == 0, where
         assert portal.rotator("rotate", "--now").status == 0, where
-    record("full and read-only disks", "beginnings", cases=len(cases), failed=failed)
+    record("full and read-only disks", "beginnings", cases=len(cases), stopped_with_one_error=failed)
 
 
 @pytest.mark.parametrize("place", [KEYRING, STATE])
