@@ -99,9 +99,17 @@ def test_the_key_ends_with_the_certificate_that_the_server_has() -> None:
     assert (current.created, current.not_after) == (key("a").created, NOW + timedelta(days=10))
 
 
-@pytest.mark.parametrize("changes", [{"default": True}, {"method": 0}, {"method": 3}])
-def test_what_rotator_never_touches(changes: dict[str, object]) -> None:
-    with pytest.raises(Drift):
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"default": True}, "is the default virtual proxy"),
+        ({"method": 0}, "authenticates by ticket"),
+        ({"method": 3}, "authenticates by SAML"),
+        ({"method": 9}, "authenticates by another method"),
+    ],
+)
+def test_what_rotator_never_touches(changes: dict[str, object], cause: str) -> None:
+    with pytest.raises(Drift, match=cause):
         check_manageable("portal", observed("a", **changes))
 
 
@@ -118,8 +126,10 @@ def test_lists_that_shrank_are_not_put() -> None:
     check_complete("portal", Auth.CERTIFICATE, keys, less)
     with pytest.raises(Refused, match="1 load balancing node, 1 tag of"):
         check_complete("portal", Auth.JWT, keys, less)
-    with pytest.raises(Refused, match="cannot be told"):
+    with pytest.raises(Refused, match="cannot be told") as unknown:
         check_complete("portal", Auth.JWT, replace(keys, baseline=None), full)
+    assert unknown.value.hint is not None
+    assert "run rotator verify once" in unknown.value.hint
 
 
 def test_baselines_hold_ids() -> None:

@@ -36,6 +36,8 @@ def test_by_the_end_of_the_certificate() -> None:
     ending = key(not_after=NOW + timedelta(days=29), created=NOW)
     found = due(spec(rotation=Rotation(windows=AnyTime())), ring(ending), NOW)
     assert (found.reason, found.due) == (DueReason.CERTIFICATE_ENDS, True)
+    both = key(not_after=NOW + timedelta(days=30), created=NOW - timedelta(days=30))
+    assert due(spec(rotation=MONTHLY), ring(both), NOW).reason is DueReason.AGE
 
 
 def test_an_open_intent_is_due_outside_windows_and_for_manual_consumers() -> None:

@@ -55,6 +55,16 @@ def test_a_dry_run_writes_nothing(story: Story, world: World) -> None:
     assert not {"PUT qrs", "POST qrs"} & set(ended.effects.seen)
 
 
+def test_a_dry_run_tells_of_a_prepared_key_and_whom_it_would_interrupt(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    story.run("rotate --prepare --dry-run", verb=rotating(now=True, prepare=True, dry_run=True), looking=True)
+    story.run("rotate --prepare")
+    story.run("rotate --prepare --dry-run", verb=rotating(now=True, prepare=True, dry_run=True), looking=True)
+    for host, user in ((HOSTS[0], "anna"), (HOSTS[1], "anna"), (HOSTS[1], "bo")):
+        world.server.seat(host, world.prefix, user)
+    story.run("rotate --dry-run", verb=rotating(now=True, dry_run=True), looking=True)
+
+
 def test_a_dry_run_of_what_is_unfinished(story: Story) -> None:
     story.run("create-proxy")
     story.run("rotate --now", Stroke("PUT qrs", 1, "crash after"))
@@ -225,6 +235,22 @@ def test_rights_that_are_taken_away_in_the_middle(story: Story, world: World) ->
     )
     assert story.run("rotate --now", fewer, verb=by_jwt).exit == 1  # type: ignore[arg-type]
     assert len(world.one.keyring.fingerprints()) == 1
+
+
+def test_a_node_that_somebody_takes_off_in_the_middle_stays_off(story: Story, world: World) -> None:
+    """The certificate sees all there is: what is missing was taken away."""
+    story.run("create-proxy")
+    node = [{"id": next(iter(world.server.repository.nodes))}]
+    taken = Stroke("PUT qrs", 1, None, meanwhile=lambda: world.server.edit(world.prefix, loadBalancingServerNodes=node))
+    assert story.run("rotate --now", taken).exit == 0
+    assert world.server.virtual_proxy(world.prefix)["loadBalancingServerNodes"] == node
+
+
+def test_an_undo_with_few_rights(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).stuck = True
+    undone = story.run("rotate --now", verb=lambda scene: rotate(replace(scene, auth=Auth.JWT), Options(now=True)))
+    assert undone.exit == 1
 
 
 def test_manual_consumers_are_not_put_off(story: Story, world: World) -> None:

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -215,6 +216,10 @@ class Server:
         for service, node in self.nodes.items():
             if node.host == host:
                 self.repository._relinked(self.repository.proxies[service], [], "CORP\\admin")
+
+    def seat(self, host: str, prefix: str, user: str) -> None:
+        """Somebody works there, for the next hour."""
+        self.sessions.open(Session("CORP", user, [], host, prefix, timedelta(hours=1), self.clock.now()))
 
     def log_in(self, host: str, prefix: str, token: str) -> Session | None:
         """A session by a token, as a user would get it."""
