@@ -134,6 +134,10 @@ def test_lists_that_shrank_are_not_put() -> None:
 
 def test_baselines_hold_ids() -> None:
     assert baseline_of(observed("a")) == Baseline(nodes=frozenset({"n1"}))
+    entity = {"tags": [{"id": "t"}, {"name": "no id"}, None], "customProperties": [{"id": "c"}]}
+    assert baseline_of(observed("a", entity=entity)) == Baseline(
+        nodes=frozenset(), tags=frozenset({"t"}), custom_properties=frozenset({"c"})
+    )
 
 
 def plan(made: ProxySpec, keys: Ring, seen: VirtualProxy | None, surroundings: Surroundings) -> Plan:
@@ -174,6 +178,10 @@ def test_names_that_are_taken(field: str, value: str) -> None:
     other = observed("x", id="other", prefix="other", **{"session_cookie": "o", "description": "o", field: value})
     with pytest.raises(Refused, match="is taken by the virtual proxy with the prefix 'other'"):
         plan(spec(), ring(), None, around(other))
+    # What is there already keeps its own, unless the configuration names one.
+    plan(spec(), ring(key("a")), observed("a"), around(other))
+    with pytest.raises(Refused, match="is taken by"):
+        plan(spec(named=frozenset({field})), ring(key("a")), observed("a"), around(other))
 
 
 @pytest.mark.parametrize(

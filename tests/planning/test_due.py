@@ -50,6 +50,7 @@ def test_a_key_that_was_not_handed_over_is_due_outside_windows_while_there_is_a_
     for consumers in Consumers:
         found = due(spec(consumers=consumers, rotation=Rotation(windows=())), waiting, NOW)
         assert (found.reason is DueReason.UNDELIVERED) is found.due is (consumers is Consumers.HOOK)
+        assert (found.at == NOW) is found.due
 
 
 def test_a_previous_key_that_was_not_tested_is_due_outside_windows() -> None:

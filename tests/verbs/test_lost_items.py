@@ -24,6 +24,13 @@ def lose_certificate(world: World, stage: Stage) -> None:
     world.lose_keyring(world.one, kept)
 
 
+def assert_each_certificate_is_there(world: World) -> None:
+    """The ring names no text that the keyring has not."""
+    items = world.one.keyring.items
+    for version in world.one.ring().keys:
+        assert any(f"/certificate/{version.certificate[:32]}" in name for name in items), version
+
+
 def lose_keys(world: World, *fingerprints: str | None) -> None:
     """These private keys, and nothing else."""
     lost = [f"-{fingerprint[:12]}" for fingerprint in fingerprints if fingerprint]
@@ -42,6 +49,7 @@ def test_a_prepared_key_whose_certificate_is_lost(story: Story, world: World) ->
     lose_certificate(world, Stage.PENDING)
     assert story.run("rotate --now").exit == 0
     assert world.shown() == world.made[-1].fingerprint
+    assert_each_certificate_is_there(world)
 
 
 def test_a_previous_key_whose_certificate_is_lost(story: Story, world: World) -> None:
@@ -50,6 +58,7 @@ def test_a_previous_key_whose_certificate_is_lost(story: Story, world: World) ->
     lose_certificate(world, Stage.PREVIOUS)
     assert story.run("rollback").exit == 0
     assert world.shown() == world.made[0].fingerprint
+    assert_each_certificate_is_there(world)
 
 
 @pytest.mark.parametrize("command", ["rotate --now", "recover"])
@@ -59,6 +68,7 @@ def test_a_change_under_way_whose_certificate_is_lost(story: Story, world: World
     lose_certificate(world, Stage.PENDING)
     assert story.run(command).exit == 0
     assert world.shown() == world.made[-1].fingerprint
+    assert_each_certificate_is_there(world)
 
 
 def test_a_current_key_whose_certificate_is_lost_is_put_back_all_the_same(story: Story, world: World) -> None:
@@ -67,6 +77,7 @@ def test_a_current_key_whose_certificate_is_lost_is_put_back_all_the_same(story:
     world.server.delete(world.prefix)
     assert story.run("create-proxy").exit == 0
     assert world.shown() == world.made[0].fingerprint
+    assert_each_certificate_is_there(world)
 
 
 @pytest.mark.parametrize("way", ["replace-lost-key", "replace-key", "somebody has it", "release"])
