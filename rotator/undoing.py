@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from rotator import verification
-from rotator.errors import KeyNotFound, KeyStoreError, NotFound, RotatorError, UndoFailed, Undone
+from rotator.errors import Drift, KeyNotFound, KeyStoreError, NotFound, RotatorError, UndoFailed, Undone
 from rotator.intents import Change
 from rotator.model import Check, ProxyService, Ring, VirtualProxy
 from rotator.planning import stages
+from rotator.planning.drift import taken_in
 from rotator.scene import Scene
 from rotator.setting import named, put
 
@@ -51,6 +52,11 @@ def _undone(
             f"{cause}; and there is nothing to put the old certificate back on: the virtual proxy "
             f"{scene.spec.prefix!r} was deleted meanwhile",
             hint=f"create it again with the key that its consumers have: rotator create-proxy {scene.spec.name}",
+        ).with_checks(failed) from None
+    except Drift as error:
+        raise UndoFailed(
+            f"{cause}; and the old certificate was not put back over one that is neither: {error.message}",
+            hint=f"leave it as it is, somebody logs in with it; {taken_in(scene.spec.name)}",
         ).with_checks(failed) from None
     except RotatorError as error:
         raise UndoFailed(

@@ -52,10 +52,15 @@ def unknown_certificate(name: str, observed: VirtualProxy) -> Drift:
     )
     return Drift(
         f"{name}: the virtual proxy {observed.prefix!r} holds {what}: somebody logs in with it",
-        hint=(
-            f"take its private key in: rotator adopt {name} --key FILE; "
-            f"or, if nobody has that key any more: rotator adopt {name} --replace-key"
-        ),
+        hint=taken_in(name),
+    )
+
+
+def taken_in(name: str) -> str:
+    """What to do about a certificate that is somebody's live login."""
+    return (
+        f"take its private key in: rotator adopt {name} --key FILE; "
+        f"or, if nobody has that key any more: rotator adopt {name} --replace-key"
     )
 
 

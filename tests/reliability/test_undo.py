@@ -19,7 +19,9 @@ def test_an_undo_leaves_alone_what_somebody_put_there_meanwhile(portal: Sandbox)
     ended = held(portal, "proxy#7", lambda _: pasted.append(paste(portal)), command)
     assert ended.status == 4, ended.err
     assert "failed its test login" in ended.err
-    assert "putting the old certificate back failed" in ended.err
+    assert "the old certificate was not put back over one that is neither" in ended.err
+    assert "rotator adopt portal --key FILE" in ended.err
+    assert "paste" not in ended.err
     portal.control("DELETE", "/faults")
     # One more edit of theirs makes the stuck proxy restart too.
     assert logs_in(portal, paste(portal))

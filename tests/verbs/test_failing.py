@@ -5,8 +5,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from worlds.by_hand import by_hand
 from worlds.effects import Effects, Stroke
 from worlds.keyring import INDEX
+from worlds.rotators import adopting
 from worlds.server import CERTIFICATE, HOSTS
 from worlds.telling import Story
 from worlds.world import World
@@ -72,6 +74,23 @@ def test_an_undo_that_is_refused(story: Story, world: World, act: str) -> None:
     assert story.run("rotate --now", Stroke("PUT qrs", 2, act, times=9)).exit == 4
     world.server.restart()
     story.run("recover")
+
+
+def test_an_undo_that_meets_the_certificate_of_somebody_else(story: Story, world: World) -> None:
+    """It is a live login: it stays, and what the hint says to do works."""
+    story.run("create-proxy")
+    stranger = world.new_key()
+    world.outside[stranger.fingerprint] = stranger
+    theirs = stranger.certificate("x", 30, world.timeline.present())
+    world.server.node(HOSTS[1]).stuck = True
+    pasted = Stroke("PUT qrs", 2, None, meanwhile=lambda: by_hand(world, theirs))
+    failed = story.run("rotate --now", pasted)
+    assert failed.exit == 4
+    assert world.shown() == stranger.fingerprint
+    world.server.restart()
+    assert story.run("recover").exit == 4
+    assert story.run("adopt", verb=adopting(stranger)).exit == 0
+    assert story.run("rotate --now").exit == 0
 
 
 @pytest.mark.parametrize("act", ["page", "500", "503", "refused"])
