@@ -125,8 +125,8 @@ class Repository(Protocol):
     def create(self, body: Mapping[str, Json]) -> VirtualProxy:
         """POST a new virtual proxy."""
 
-    def update(self, entity: Mapping[str, Json]) -> VirtualProxy:
-        """PUT a whole entity, `modifiedDate` as it was read. Raises Conflict."""
+    def update(self, entity: Mapping[str, Json]) -> None:
+        """PUT a whole entity, `modifiedDate` as it was read. What came of it is to be asked. Raises Conflict."""
 
     def proxies(self) -> tuple[ProxyService, ...]:
         """The proxies of the site, the central one first."""

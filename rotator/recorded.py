@@ -57,11 +57,11 @@ class RecordedRepository:
         with self._journal.effect("POST virtual proxy", str(body.get("prefix", ""))):
             return self._repository.create(body)
 
-    def update(self, entity: Mapping[str, Json]) -> VirtualProxy:
+    def update(self, entity: Mapping[str, Json]) -> None:
         """PUT a whole entity."""
         self._stop.change()
         with self._journal.effect("PUT virtual proxy", str(entity.get("id", ""))):
-            return self._repository.update(entity)
+            self._repository.update(entity)
 
     def link(self, proxy: ProxyService, proxy_id: str) -> None:
         """Link a virtual proxy to a proxy."""

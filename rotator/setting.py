@@ -12,6 +12,7 @@ from rotator.errors import (
     ServerError,
     ServerFault,
     ServerUnreachable,
+    TlsError,
     UnexpectedAnswer,
     UnknownState,
 )
@@ -23,7 +24,7 @@ from rotator.scene import Scene
 T = TypeVar("T")
 PUT_ATTEMPTS: Final = 5
 """How often a PUT is made again when somebody else edited in between or its answer was lost."""
-NO_ANSWER = (ServerUnreachable, ServerFault, UnexpectedAnswer)
+NO_ANSWER = (ServerUnreachable, ServerFault, TlsError, UnexpectedAnswer)
 """After these nobody knows whether the change was applied: the server must be asked."""
 
 

@@ -1,11 +1,12 @@
 """The inverse of the step set: the certificate that was there is put back, and its key tested before that is believed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rotator import verification
 from rotator.errors import Drift, KeyNotFound, KeyStoreError, NotFound, RotatorError, UndoFailed, Undone
 from rotator.intents import Change
-from rotator.model import Check, ProxyService, Ring, VirtualProxy
+from rotator.model import Check, Intent, ProxyService, Ring, Stage, VirtualProxy
 from rotator.planning import stages
 from rotator.planning.drift import taken_in
 from rotator.scene import Scene
@@ -68,14 +69,35 @@ def _undone(
             f"{cause}; the old certificate is back, but its key does not log in everywhere: {told}",
             hint=_by_hand(scene),
         ).with_checks((*failed, *back))
-    try:
-        scene.world.keystore.save(stages.undone(ring, scene.world.clock.now()))
-    except KeyStoreError as error:
-        scene.world.tell(f"the keyring could not note that: {error.message}; the next run sees it")
+    _note(scene, ring, change.intent)
     return Undone(
         f"{cause}; undone: the certificate that was there is back" + (", and its key logs in" if back else ""),
         hint=f"look at {'the proxies named' if failed else 'keyring and server'} (rotator doctor), then rotate again",
     ).with_checks((*failed, *back))
+
+
+def _note(scene: Scene, ring: Ring, intent: Intent) -> None:
+    """The change is over, in the keyring too. One that fails is told: the intent that stays is ended by the next run.
+
+    But where a promotion got no answer from the keyring it may be stored after all, and then names a key that no proxy
+    takes: tokens would be signed with it, and consumers given it.
+    """
+    keystore, over = scene.world.keystore, stages.undone(ring, scene.world.clock.now())
+    try:
+        keystore.save(over)
+    except KeyStoreError as error:
+        cause = error.message
+    else:
+        return
+    try:
+        stored = keystore.ring()
+        current = stored.at(Stage.CURRENT)
+        if stored.intent is None and current is not None and current.fingerprint == intent.after:
+            keystore.save(replace(over, generation=stored.generation))
+            return
+    except KeyStoreError as error:
+        cause = error.message
+    scene.world.tell(f"the keyring could not note that: {cause}; the next run sees it")
 
 
 def _text(change: Change) -> str:

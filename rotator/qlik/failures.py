@@ -36,6 +36,8 @@ _TAGS: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^>]*>", re.DOTALL
 _MARKUP: Final = re.compile(r"[<>*`~|]|(?<![^\W_])_|_(?![^\W_])")
 """An underscore is none between letters and digits, as in the names of fields."""
 _WWW: Final = re.compile(r"(www)\.", re.IGNORECASE)
+_REFUSALS: Final = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED")
+"""In the names of the alerts that a server sends over a client certificate (RFC 8446, 6.2)."""
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
 
@@ -44,7 +46,7 @@ def mapped(error: BaseException, route: Route, doing: str) -> ServerError:
     """An exception of requests, urllib3, ssl or socket, while `doing` something, as `GET /path`.
 
     The request itself, which the exception may carry, is left behind. The error is `unsent` where there was no
-    connection that it could have gone through.
+    connection that it could have gone through, or the server was not trusted with it.
     """
     chain = list(_chain(error))
     certificate = next((item for item in chain if isinstance(item, ssl.SSLCertVerificationError)), None)
@@ -107,7 +109,13 @@ def _chain(error: BaseException | None) -> "Iterator[BaseException]":
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, route: Route) -> TlsError:
-    said = error.verify_message or ""
+    found = _distrusted(error.verify_message or "", route)
+    # The server is judged before anything is said to it. Other errors of TLS may end an answer, too.
+    found.unsent = True
+    return found
+
+
+def _distrusted(said: str, route: Route) -> TlsError:
     if "ostname mismatch" in said or "IP address mismatch" in said:
         return TlsError(
             f"the certificate of {route.address}:{route.port} is not for the name {route.name}",
@@ -129,10 +137,15 @@ def _handshake(error: ssl.SSLError, route: Route) -> TlsError:
     place = f"{route.address}:{route.port}"
     if "PROTOCOL" in reason and "WRONG_VERSION" not in reason:
         return TlsError(f"{place} speaks no TLS 1.2 or newer", hint="enable TLS 1.2 on the server")
-    if "ALERT" in reason:
+    if any(word in reason for word in _REFUSALS):
         return TlsError(
             f"{place} refuses the client certificate ({reason.lower().replace('_', ' ')})",
             hint="export a new one in the QMC under Certificates: it must come from this site's own root",
+        )
+    if "ALERT" in reason or "MAC" in reason:
+        return TlsError(
+            f"{place} broke TLS off ({reason.lower().replace('_', ' ')})",
+            hint="see what is between here and the server, then try again",
         )
     return TlsError(
         f"{place} speaks no TLS that can be understood ({reason.lower().replace('_', ' ')})",

@@ -50,22 +50,20 @@ class Qrs:
         return next((item for item in found if item.prefix.casefold() == prefix.casefold()), None)
 
     def create(self, body: Mapping[str, Json]) -> VirtualProxy:
-        """POST a new virtual proxy. Raises BadRequest, Conflict."""
+        """POST a new virtual proxy. Raises BadRequest, Conflict; UnexpectedAnswer too where it may have been created."""
         answer = self._door.ask("POST", VIRTUAL_PROXY, body=dict(body))
-        if answer.status in (_OK, _CREATED):
-            return wire.virtual_proxy(wire.one(answer), answer)
-        created = self.find(str(body["prefix"]))
-        if created is None:
+        if answer.status not in (_OK, _CREATED):
             raise UnexpectedAnswer(
-                f"POST {VIRTUAL_PROXY}: status {answer.status}, but the virtual proxy is not there", hint="run it again"
+                f"POST {VIRTUAL_PROXY}: status {answer.status} does not say what was created", hint="run it again"
             )
-        return created
+        return wire.virtual_proxy(wire.one(answer), answer)
 
-    def update(self, entity: Mapping[str, Json]) -> VirtualProxy:
+    def update(self, entity: Mapping[str, Json]) -> None:
         """PUT a whole entity: what it lacks would be reset to defaults. Raises Conflict."""
         proxy_id = str(entity["id"])
         answer = self._door.ask("PUT", f"{VIRTUAL_PROXY}/{quote(proxy_id, safe='')}", body=dict(entity))
-        return wire.virtual_proxy(wire.one(answer), answer) if answer.status == _OK else self.virtual_proxy(proxy_id)
+        if answer.status == _OK:
+            wire.virtual_proxy(wire.one(answer), answer)
 
     def proxies(self) -> tuple[ProxyService, ...]:
         """The proxies of the site, the central one first."""

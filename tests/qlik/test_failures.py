@@ -2,7 +2,9 @@
 
 import json
 import socket
+import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,12 @@ import trustme
 
 from rotator.errors import ServerUnreachable, UnexpectedAnswer
 from rotator.model import User, Verdict
-from rotator.qlik import first_contact, wire
+from rotator.qlik import first_contact, tls, transport, wire
 from rotator.qlik.failures import excerpt, mapped
 from rotator.qlik.login import judged
 from rotator.qlik.routes import Route
 from rotator.qlik.transport import Answer
+from rotator.setting import NO_ANSWER
 
 
 def test_what_is_tried_again_does_not_hang_on_words() -> None:
@@ -42,6 +45,51 @@ def test_a_server_that_cuts_the_handshake_is_told_in_a_whole_sentence(tmp_path: 
             first_contact.greet(Route("127.0.0.1", port, "localhost", "localhost:1", str(tmp_path / "root.pem")))
         thread.join()
     assert caught.value.message == "localhost:1 cut the connection in the middle of the handshake"
+
+
+def took_it_all(server: socket.socket, context: ssl.SSLContext, answer: bytes) -> bytes:
+    """Read one request to its end over TLS, and answer it with bytes that are none of TLS's."""
+    raw, _ = server.accept()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls, read = context.wrap_bio(incoming, outgoing, server_side=True), b""
+    with raw:
+        while not read.endswith(b"the certificate"):
+            try:
+                read += tls.read(65536)
+            except ssl.SSLWantReadError:
+                raw.sendall(outgoing.read())
+                incoming.write(raw.recv(65536))
+        raw.sendall(outgoing.read() + answer)
+    return read
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"\x17\x03\x03\x00\x30" + b"x" * 48, b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x50"],
+    ids=["a broken record", "a gateway without TLS", "an alert"],
+)
+def test_a_request_whose_answer_breaks_tls_may_have_been_done(answer: bytes, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        arrived = pool.submit(took_it_all, server, context, answer)
+        route = Route("127.0.0.1", server.getsockname()[1], "localhost", "localhost", str(tmp_path / "root.pem"))
+        client = transport.Transport(route, tls.trusting(route.ca))
+        with pytest.raises(NO_ANSWER) as caught:
+            client.exchange("PUT", "/qrs/virtualproxyconfig/x", data=b"the certificate")
+        assert arrived.result().startswith(b"PUT /qrs/virtualproxyconfig/x ")
+    assert not caught.value.unsent
+    assert "client certificate" not in caught.value.message
+
+
+def test_a_server_that_is_not_trusted_is_sent_nothing() -> None:
+    route = Route("127.0.0.1", 1, "localhost", "localhost", "x")
+    distrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    distrusted.verify_message = "self-signed certificate"
+    assert mapped(distrusted, route, "PUT /x").unsent
+    assert mapped(ConnectionRefusedError(), route, "PUT /x").unsent
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_links_that_somebody_takes_away_meanwhile_are_told(story: Story, world: 
 
 
 @pytest.mark.parametrize("label", ["POST qrs", "PUT qrs", "GET qrs", "set"])
-@pytest.mark.parametrize("act", ["crash before", "crash after", "lost", "late", "refused", "409", "403"])
+@pytest.mark.parametrize("act", ["crash before", "crash after", "lost", "late", "garbled", "refused", "409", "403"])
 def test_creating_cut_short(story: Story, world: World, label: str, act: str) -> None:
     for nth in (1, 2, 3):
         story.run("create-proxy", Stroke(label, nth, act))

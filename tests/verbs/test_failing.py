@@ -14,6 +14,7 @@ from worlds.telling import Story
 from worlds.world import World
 
 from rotator.keystore.key_items import KeyItems
+from rotator.model import Stage
 from rotator.planning import stages
 
 
@@ -122,7 +123,7 @@ def test_a_virtual_proxy_that_is_deleted_before_the_undo(story: Story, world: Wo
     assert story.run("create-proxy").exit == 0
 
 
-@pytest.mark.parametrize("act", ["lost", "late", "refused", "page", "500"])
+@pytest.mark.parametrize("act", ["lost", "late", "garbled", "refused", "page", "500"])
 @pytest.mark.parametrize("times", [1, 9])
 def test_a_put_without_an_answer(story: Story, world: World, act: str, times: int) -> None:
     story.run("create-proxy")
@@ -203,7 +204,7 @@ def test_a_crash_at_each_effect_of_a_kind(story: Story, world: World, label: str
         assert story.brief("rotate --now").exit == 0
 
 
-@pytest.mark.parametrize("act", ["refused", "lost", "late"])
+@pytest.mark.parametrize("act", ["refused", "lost", "late", "garbled"])
 @pytest.mark.parametrize("label", ["get", "set", "delete"])
 def test_a_keyring_that_fails_at_each_call(story: Story, world: World, label: str, act: str) -> None:
     story.brief("create-proxy")
@@ -215,6 +216,19 @@ def test_a_keyring_that_fails_at_each_call(story: Story, world: World, label: st
         world.check_logins()
         story.brief("recover")
         assert story.brief("rotate --now").exit == 0
+
+
+def test_a_promotion_that_is_stored_during_its_undo(story: Story, world: World) -> None:
+    """The keyring then names a key that no proxy takes: the undo goes over it, and the rotation stays due."""
+    story.run("create-proxy")
+    first = world.shown()
+    world.timeline.elapse(31 * 86400)
+    failed = story.run("rotate", Stroke("set", 5, "garbled"))
+    assert (failed.exit, world.shown(), world.one.ring().intent) == (1, first, None)
+    assert [key.fingerprint for key in world.one.ring().keys if key.stage is Stage.CURRENT] == [first]
+    world.timeline.elapse(3600)
+    assert story.run("rotate").exit == 0
+    assert world.shown() != first
 
 
 @pytest.mark.parametrize("nth", range(1, 9))
@@ -234,7 +248,7 @@ def test_a_keyring_that_is_gone_in_the_middle(story: Story, nth: int) -> None:
 
 
 @pytest.mark.parametrize("label", ["GET qrs", "GET proxy", "PUT qrs"])
-@pytest.mark.parametrize("act", ["503", "lost", "page", "403"])
+@pytest.mark.parametrize("act", ["503", "lost", "garbled", "page", "403"])
 def test_a_server_that_fails_at_each_request(story: Story, world: World, label: str, act: str) -> None:
     story.brief("create-proxy")
     most = counted(story, label)

@@ -44,7 +44,7 @@ def test_recover_cannot_ask(story: Story, world: World, act: str) -> None:
     story.run("recover", Stroke("GET qrs", 1, act, times=99))
 
 
-@pytest.mark.parametrize("act", ["crash before", "crash after", "lost", "late"])
+@pytest.mark.parametrize("act", ["crash before", "crash after", "lost", "late", "garbled"])
 @pytest.mark.parametrize("nth", [1, 2])
 def test_recover_finishes_or_undoes(story: Story, world: World, act: str, nth: int) -> None:
     story.run("create-proxy")

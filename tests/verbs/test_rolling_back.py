@@ -39,7 +39,7 @@ def test_rollback_keeps_a_prepared_key(story: Story) -> None:
     assert story.run("rotate --now").exit == 0
 
 
-@pytest.mark.parametrize("act", ["crash before", "crash after", "late", "lost", "403"])
+@pytest.mark.parametrize("act", ["crash before", "crash after", "late", "lost", "garbled", "403"])
 @pytest.mark.parametrize("command", ["rollback", "rotate --now", "recover"])
 def test_rollback_cut_short(story: Story, world: World, act: str, command: str) -> None:
     story.run("create-proxy")

@@ -18,9 +18,11 @@ VANISH: Final = "vanish"
 """A keyring: this write and all that follow are gone when the process ends. Elsewhere as `refused`."""
 PAGE: Final = "page"
 """A server: done, and answered with a web page. Elsewhere as `lost`."""
+GARBLED: Final = "garbled"
+"""A server: done, but TLS breaks in the answer. A keyring: it hangs, and stores at the call after the next. Elsewhere as `lost`."""
 STATUSES: Final = ("400", "401", "403", "404", "409", "500", "503")
 """A server: not done, and answered with this status. Elsewhere as `refused`."""
-ACTS: Final = (CRASH_BEFORE, CRASH_AFTER, LOST, LATE, REFUSED, VANISH, PAGE, *STATUSES)
+ACTS: Final = (CRASH_BEFORE, CRASH_AFTER, LOST, LATE, REFUSED, VANISH, PAGE, GARBLED, *STATUSES)
 
 
 class Crash(BaseException):

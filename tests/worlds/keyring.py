@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rotator.errors import KeyStoreUnavailable
-from worlds.effects import CRASH_AFTER, LATE, LOST, VANISH, Effects
+from worlds.effects import CRASH_AFTER, GARBLED, LATE, LOST, VANISH, Effects
 
 
 if TYPE_CHECKING:
@@ -27,12 +27,14 @@ class MemoryKeyring:
         self.effects = Effects()
         self.stored: Callable[[str, str], None] = lambda _name, _text: None
         self._vanishing: dict[str, str] | None = None
+        self._under_way: list[Callable[[], object]] = []
 
     def reopened(self) -> "MemoryKeyring":
         return self
 
     def get(self, name: str) -> str | None:
         act = self.effects.strike("keyring", "get")
+        self._catch_up()
         if act == CRASH_AFTER:
             self.effects.die()
         if act is not None and act not in (LATE, VANISH):
@@ -51,8 +53,12 @@ class MemoryKeyring:
 
     def _write(self, what: str, do: "Callable[[], object]") -> None:
         act = self.effects.strike("keyring", what)
+        self._catch_up()
         if act == LATE:
             return
+        if act == GARBLED:
+            self._under_way = [do, lambda: None]
+            raise KeyStoreUnavailable("the keyring gave no answer within 10 s", hint="unlock it")
         if act == VANISH and self._vanishing is None:
             self._vanishing = dict(self.items)
         if act not in (None, VANISH, LOST, CRASH_AFTER):
@@ -63,8 +69,13 @@ class MemoryKeyring:
         if act == LOST:
             raise KeyStoreUnavailable("the keyring gave no answer within 10 s", hint="unlock it")
 
+    def _catch_up(self) -> None:
+        if self._under_way:
+            self._under_way.pop()()
+
     def ended(self) -> bool:
         """The process that used it is gone. Whether the keyring has forgotten something with it."""
+        self._under_way = []
         if self._vanishing is None:
             return False
         self.items, self._vanishing = self._vanishing, None

@@ -1,6 +1,7 @@
 """The way from rotator to the server: its own doors, adapters and test logins over a transport without sockets."""
 
 import copy
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +19,7 @@ from rotator.qlik.login import ProxyLogins
 from rotator.qlik.qrs import Qrs
 from rotator.qlik.routes import Route
 from rotator.qlik.sessions import ProxySessions
-from worlds.effects import CRASH_AFTER, LATE, LOST, PAGE, REFUSED, STATUSES, VANISH
+from worlds.effects import CRASH_AFTER, GARBLED, LATE, LOST, PAGE, REFUSED, STATUSES, VANISH
 from worlds.server import Down, Request
 
 
@@ -75,6 +76,10 @@ class Wire:
             effects.die()
         if act == LOST:
             raise self._failure(RemoteDisconnected(""), request)
+        if act == GARBLED:
+            broken = ssl.SSLError(1, "[SSL] bad record mac")
+            broken.reason = "SSLV3_ALERT_BAD_RECORD_MAC"
+            raise self._failure(broken, request)
         if act == PAGE:
             return self._answered(request, 200, b"<html>a page</html>", {}, {})
         body = response.body if isinstance(response.body, bytes) else b""
