@@ -14,6 +14,7 @@ from sandbox_process import ROTATOR, Sandbox
 
 from rotator.cli.keyring import Keyring
 from rotator.config import load
+from rotator.recorded import Unrecorded
 
 
 PATIENCE = 60.0
@@ -25,7 +26,7 @@ def age(sandbox: Sandbox, days: int = 60) -> None:
     config = load(sandbox.config, {})
     keyring = Keyring(config)
     for spec in config.proxies.values():
-        items = keyring.writable(spec)
+        items = keyring.writable(spec, Unrecorded())
         ring = items.ring()
         by = timedelta(days=days)
         older = [replace(key, created=key.created - by, since=key.since - by) for key in ring.keys]

@@ -18,7 +18,7 @@ from rotator.state import directory, lock
 
 if TYPE_CHECKING:
     from rotator.keystore.registry import Registry
-    from rotator.ports import SecretStore
+    from rotator.ports import Journal, SecretStore
 
 
 REGISTRY_WAIT = 10.0
@@ -55,7 +55,7 @@ class Keyring:
         """The keys of one virtual proxy, for reading."""
         return self._items(self._registry, spec)
 
-    def writable(self, spec: ProxySpec) -> KeyItems:
+    def writable(self, spec: ProxySpec, journal: "Journal") -> KeyItems:
         """The same for writing: the site is entered in the registry, and the state directory marked as belonging."""
         site, state = self._config.sites[spec.site], self._config.state
         if self._settled(site):
@@ -63,8 +63,10 @@ class Keyring:
         with lock.held(state, "keyring", "registry", datetime.now(UTC), wait=REGISTRY_WAIT):
             found = registry.read(self.store) or self._registry
             entered = found.with_site(site.name, site.qrs)
-            registry.write(self.store, entered)
-            directory.write_installation(state, entered.installation)
+            with journal.effect("store item", registry.ITEM):
+                registry.write(self.store, entered)
+            with journal.effect("mark state directory"):
+                directory.write_installation(state, entered.installation)
         self.__dict__["_registry"] = entered
         return self._items(entered, spec)
 

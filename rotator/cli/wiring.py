@@ -202,7 +202,7 @@ class Wiring:
 
     def _recorded(self, spec: ProxySpec, journal: Journal, *, recovering: bool) -> Scene:
         """The same for writing: every change is in the journal."""
-        items: KeyItems = self.keyring.writable(spec)
+        items: KeyItems = self.keyring.writable(spec, journal)
         access = self.access(self._session.config.sites[spec.site])
         keystore = RecordedKeyStore(
             items,
@@ -266,7 +266,7 @@ class Wiring:
             with ExitStack() as recorded:
                 try:
                     journal = recorded.enter_context(
-                        closing(Journal(config.state, self._clock.now, exchanges, session.warn))
+                        closing(Journal(config.state, self._clock.now, exchanges, session.warn, self._clock.monotonic))
                     )
                     run = journal.run(spec.site, spec.name, session.command, started_by(os.environ))
                     ending = recorded.enter_context(run)

@@ -18,20 +18,23 @@ class Memory(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A step of a run, or one effect on the keyring or the server. `requests` are those made meanwhile."""
+    """A step of a run, or one effect on the keyring or the server. `requests` are those made meanwhile.
+
+    `seconds` is how long it took, None while it goes on, or after a crash.
+    """
 
     kind: str
     name: str
     detail: str
     began: datetime
-    ended: datetime | None
+    seconds: float | None
     requests: int
     outcome: str
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one command did to one virtual proxy. `exit` and `ended` are None while it runs, or after a crash.
+    """What one command did to one virtual proxy. `exit`, `ended` and `seconds` are None while it runs, or after a crash.
 
     `sessions` is how many it was known to end, None where it ended none or their number was not known.
     """
@@ -43,6 +46,7 @@ class Run:
     pid: int
     began: datetime
     ended: datetime | None
+    seconds: float | None
     exit: int | None
     outcome: str
     reason: str

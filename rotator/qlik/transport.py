@@ -123,7 +123,6 @@ class Transport:
         TlsError, UnexpectedAnswer.
         """
         sent = {"Host": self.route.host, "User-Agent": "rotator", "Accept-Encoding": "gzip", **(headers or {})}
-        _made.count = exchanges() + 1
         arguments = {"params": dict(params or {}), "headers": sent, "data": data}
         try:
             answer = self._limited(method, path, arguments, largest, limit)
@@ -141,6 +140,7 @@ class Transport:
 
         Neither a resolver nor a server that sends a byte now and then may hold rotator up.
         """
+        _made.count = exchanges() + 1
         done: list[Answer] = []
         failed: list[ServerError] = []
         session = self._session

@@ -1,7 +1,5 @@
 """A run of the journal as lines for a person and as a row for scripts."""
 
-from datetime import datetime
-
 from rotator.model import Event, Json, Run, counted, short, utc
 
 
@@ -14,7 +12,7 @@ def lines(run: Run, *, effects: bool, dead: bool = False) -> list[str]:
     cut = "" if run.sessions is None or run.ended is None else f", {counted(run.sessions, 'session')} cut"
     head = (
         f"{run.began:%Y-%m-%d %H:%M:%S} UTC  {run.name}  {run.command} by {run.started_by}: "
-        f"{'cut short' if dead else run.outcome}{key}  ({_took(run.began, run.ended)}, {counted(_requests(run), 'request')}{cut})"
+        f"{'cut short' if dead else run.outcome}{key}  ({_took(run.seconds)}, {counted(_requests(run), 'request')}{cut})"
     )
     told = [f"  {run.reason}: {run.message}" if run.message else f"  {run.reason}"] if run.reason else []
     return [head, *told, *(_line(event) for event in run.events if effects or event.kind == "step")]
@@ -28,11 +26,11 @@ def _requests(run: Run) -> int:
 def _line(event: Event) -> str:
     detail = short(event.detail) if event.kind == "step" and event.detail else event.detail
     said = event.name if event.kind == "step" else f"  {event.name}"
-    return f"    {said:<22}{detail:<42} {_took(event.began, event.ended):>8}  {counted(event.requests, 'request'):>12}  {event.outcome}"
+    return f"    {said:<22}{detail:<42} {_took(event.seconds):>8}  {counted(event.requests, 'request'):>12}  {event.outcome}"
 
 
-def _took(began: datetime, ended: datetime | None) -> str:
-    return "no end" if ended is None else f"{max((ended - began).total_seconds(), 0.0):.2f} s"
+def _took(seconds: float | None) -> str:
+    return "no end" if seconds is None else f"{seconds:.2f} s"
 
 
 def row(run: Run) -> dict[str, Json]:
@@ -40,7 +38,7 @@ def row(run: Run) -> dict[str, Json]:
     return {
         "began": utc(run.began),
         "ended": utc(run.ended),
-        "seconds": _seconds(run.began, run.ended),
+        "seconds": _rounded(run.seconds),
         "command": run.command,
         "started_by": run.started_by,
         "pid": run.pid,
@@ -57,7 +55,7 @@ def row(run: Run) -> dict[str, Json]:
                 "step": event.name,
                 "detail": event.detail,
                 "began": utc(event.began),
-                "seconds": _seconds(event.began, event.ended),
+                "seconds": _rounded(event.seconds),
                 "requests": event.requests,
                 "outcome": event.outcome,
             }
@@ -66,5 +64,5 @@ def row(run: Run) -> dict[str, Json]:
     }
 
 
-def _seconds(began: datetime, ended: datetime | None) -> float | None:
-    return None if ended is None else round((ended - began).total_seconds(), 3)
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

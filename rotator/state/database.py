@@ -63,6 +63,10 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         retries INTEGER NOT NULL, PRIMARY KEY (site, name)
     );
     """,
+    """
+    ALTER TABLE run ADD COLUMN seconds REAL;
+    ALTER TABLE event ADD COLUMN seconds REAL
+    """,
 )
 """The schema, one entry per version: `PRAGMA user_version` counts those that a file has been through."""
 OPEN: Final = "open"

@@ -6,6 +6,7 @@ the keyring and the server, so that a lost journal loses history and nothing els
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,15 +26,22 @@ DONE: Final = "done"
 class Journal:
     """The journal of a state directory, open for writing. Raises JournalError where it cannot be used.
 
+    `now` is for what is written down, `monotonic` (seconds) for how long it took, whatever is done to the clock meanwhile.
     `requests` counts the requests made so far. Once a run has begun nothing here raises any more: a disk that fills up
     must not stop an undo. `tell` is given one line then.
     """
 
     def __init__(
-        self, state: Path, now: Callable[[], datetime], requests: Callable[[], int], tell: Callable[[str], None]
+        self,
+        state: Path,
+        now: Callable[[], datetime],
+        requests: Callable[[], int],
+        tell: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = state / database.FILE
         self._now = now
+        self._monotonic = monotonic
         self._requests = requests
         self._tell = tell
         self._run: int | None = None
@@ -62,7 +70,7 @@ class Journal:
                 "INSERT INTO run (site, name, command, started_by, pid, began, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (site, name, command, started_by, os.getpid(), began, database.OPEN),
             ).lastrowid
-        before, ending = self._requests(), Ending()
+        before, started, ending = self._requests(), self._monotonic(), Ending()
         try:
             yield ending
         except RotatorError as error:
@@ -72,10 +80,11 @@ class Journal:
             raise
         finally:
             self._write(
-                "UPDATE run SET ended = ?, exit = ?, outcome = ?, reason = ?, message = ?, fingerprint = ?, requests = ? "
-                "WHERE id = ?",
+                "UPDATE run SET ended = ?, seconds = ?, exit = ?, outcome = ?, reason = ?, message = ?, fingerprint = ?, "
+                "requests = ? WHERE id = ?",
                 (
                     database.told(self._now()),
+                    self._monotonic() - started,
                     ending.exit,
                     ending.outcome,
                     ending.reason,
@@ -104,7 +113,7 @@ class Journal:
         if self._run is None:
             yield
             return
-        before, outcome = self._requests(), INTERRUPTED
+        before, started, outcome = self._requests(), self._monotonic(), INTERRUPTED
         row = self._write(
             "INSERT INTO event (run, kind, name, detail, began, outcome) VALUES (?, ?, ?, ?, ?, ?)",
             (self._run, kind, name, detail, database.told(self._now()), database.OPEN),
@@ -117,8 +126,14 @@ class Journal:
             raise
         finally:
             self._write(
-                "UPDATE event SET ended = ?, requests = ?, outcome = ? WHERE id = ?",
-                (database.told(self._now()), self._requests() - before, outcome, row),
+                "UPDATE event SET ended = ?, seconds = ?, requests = ?, outcome = ? WHERE id = ?",
+                (
+                    database.told(self._now()),
+                    self._monotonic() - started,
+                    self._requests() - before,
+                    outcome,
+                    row,
+                ),
             )
 
     def cut(self, sessions: int) -> None:
@@ -214,6 +229,7 @@ def _run(opened: sqlite3.Connection, row: sqlite3.Row) -> Run:
         pid=row["pid"],
         began=database.moment(row["began"]),
         ended=database.moment(row["ended"]) if row["ended"] else None,
+        seconds=_seconds(row),
         exit=row["exit"],
         outcome=row["outcome"],
         reason=row["reason"],
@@ -227,10 +243,20 @@ def _run(opened: sqlite3.Connection, row: sqlite3.Row) -> Run:
                 name=event["name"],
                 detail=event["detail"],
                 began=database.moment(event["began"]),
-                ended=database.moment(event["ended"]) if event["ended"] else None,
+                seconds=_seconds(event),
                 requests=event["requests"],
                 outcome=event["outcome"],
             )
             for event in events
         ),
     )
+
+
+def _seconds(row: sqlite3.Row) -> float | None:
+    """How long it took, None without an end. Of before it was measured, the times tell."""
+    if row["ended"] is None:
+        return None
+    measured = row["seconds"] if "seconds" in row.keys() else None  # noqa: SIM118 - a row is no mapping
+    if measured is not None:
+        return float(measured)
+    return max((database.moment(row["ended"]) - database.moment(row["began"])).total_seconds(), 0.0)

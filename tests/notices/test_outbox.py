@@ -159,7 +159,8 @@ def old_journal(state: Path) -> None:
 
 def test_an_older_journal_is_read_as_it_is_and_grows_when_it_is_written(tmp_path: Path) -> None:
     old_journal(tmp_path)
-    assert read(tmp_path, [("prod", "portal")], 9)[0].sessions is None
+    (run,) = read(tmp_path, [("prod", "portal")], 9)
+    assert (run.sessions, run.seconds) == (None, 0.0)
     assert not outbox.due(tmp_path, "portal", ["portal"], NOW)
     assert (outbox.warned(tmp_path), figures.standings(tmp_path)) == ((), ())
     figures.note(tmp_path, [Standing("prod", "portal", NOW)])

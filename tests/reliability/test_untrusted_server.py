@@ -54,7 +54,8 @@ class Client:
         return Qrs(self._certificate_door()).virtual_proxies()
 
     def put_by_certificate(self) -> object:
-        return Qrs(self._certificate_door()).update(self.virtual_proxy.entity)
+        Qrs(self._certificate_door()).update(self.virtual_proxy.entity)
+        return None
 
     def by_jwt(self) -> object:
         url = f"https://localhost:{self.port}/{PREFIX}"

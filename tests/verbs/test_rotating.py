@@ -243,7 +243,9 @@ def test_a_node_that_somebody_takes_off_in_the_middle_stays_off(story: Story, wo
     node = [{"id": next(iter(world.server.repository.nodes))}]
     taken = Stroke("PUT qrs", 1, None, meanwhile=lambda: world.server.edit(world.prefix, loadBalancingServerNodes=node))
     assert story.run("rotate --now", taken).exit == 0
-    assert world.server.virtual_proxy(world.prefix)["loadBalancingServerNodes"] == node
+    kept = world.server.virtual_proxy(world.prefix)
+    assert kept is not None
+    assert kept["loadBalancingServerNodes"] == node
 
 
 def test_an_undo_with_few_rights(story: Story, world: World) -> None:
