@@ -31,7 +31,7 @@ from rotator.model import (
     short,
 )
 from rotator.planning import stages, windows
-from rotator.planning.due import Due, DueReason, due, next_retry, tried_again
+from rotator.planning.due import Due, DueReason, due, may_begin, next_retry, tried_again
 from rotator.planning.recovery import Step
 from rotator.planning.rotation import as_served, reusable_pending
 from rotator.scene import Scene
@@ -52,16 +52,25 @@ def rotate(scene: Scene, options: Options) -> Result:
     """Rotate one virtual proxy, if that is due or asked for.
 
     Finishes first what an earlier run left: an open intent, a hand-over. Raises RotatorError; the key that was current
-    then still logs in, unless the error is a PersonNeeded. A failure stays due, and is put off for unattended runs.
+    then still logs in, unless the error is a PersonNeeded. A failure stays due, and is put off for unattended runs; a
+    look that fails where nothing could begin is no failure of a rotation.
     """
+    attempt = _Attempt(options.now)
     try:
-        return _rotated(scene, options)
+        return _rotated(scene, options, attempt)
     except (TryLater, ConfigError, UsageError, NotDelivered, RestoredKeyring):
         raise
     except RotatorError as error:
-        if not options.dry_run:
+        if attempt.counts and not options.dry_run:
             _put_off(scene, error)
         raise
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One run. `counts`: a failure of it is one of a rotation, that was asked for, could begin, or was begun."""
+
+    counts: bool
 
 
 def _put_off(scene: Scene, error: RotatorError) -> None:
@@ -73,7 +82,7 @@ def _put_off(scene: Scene, error: RotatorError) -> None:
         ring = scene.world.keystore.ring()
         if ring.at(Stage.CURRENT) is None:
             return
-        retry = next_retry(ring, now)
+        retry = next_retry(spec, ring, now)
         scene.world.keystore.save(stages.put_off(ring, retry))
     except KeyStoreError as failure:
         scene.world.tell(f"when to try again could not be noted: {failure.message}")
@@ -82,7 +91,7 @@ def _put_off(scene: Scene, error: RotatorError) -> None:
     error.hint = f"{error.hint}; {again}" if error.hint else again
 
 
-def _rotated(scene: Scene, options: Options) -> Result:
+def _rotated(scene: Scene, options: Options, attempt: _Attempt) -> Result:
     ring = scene.world.keystore.ring()
     # An unfinished change comes first: it may keep users out, and where it ends well another key is handed over.
     if ring.intent is None and ring.delivery is not None and not options.dry_run:
@@ -91,8 +100,10 @@ def _rotated(scene: Scene, options: Options) -> Result:
             return scene.result(ring, Outcome.DELIVERED, DueReason.UNDELIVERED, "the key was handed over")
     if ring.intent is None and not ring.untested:
         _check_time(scene, options)
+    attempt.counts = attempt.counts or may_begin(scene.spec, ring, scene.world.clock.now())
     with scene.world.journal.step(looking.LOOK):
         seen = _looked(scene, ring, options)
+    attempt.counts = True
     observed, verdict = seen.observed, seen.verdict
     if seen.step is not Step.CREATE and not options.dry_run:
         scene.world.tell("finishing the rotation that an earlier run began")

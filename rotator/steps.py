@@ -160,7 +160,7 @@ def _finished(
     intent = opened(ring)
     promoted = stages.promoted(ring, now, hand_over_of(scene, intent.after, now))
     if intent.kind is IntentKind.ROLLBACK:
-        promoted = stages.put_off(promoted, after_rollback(scene.spec, now))
+        promoted = stages.put_off(promoted, after_rollback(scene.spec, version_of(promoted, intent.after), now))
     ring = _promoted(scene, intent, promoted)
     undelivered: NotDelivered | None = None
     try:

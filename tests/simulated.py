@@ -108,7 +108,7 @@ def fails(simulation: "Simulation", spec: ProxySpec) -> tuple[float, Callable[[]
 
     def end() -> int:
         kept = simulation.rings[spec.name]
-        simulation.rings[spec.name] = stages.put_off(kept, next_retry(kept, simulation.now()))
+        simulation.rings[spec.name] = stages.put_off(kept, next_retry(spec, kept, simulation.now()))
         return 1
 
     return 30.0, end

@@ -4,12 +4,14 @@ import json
 import secrets
 from typing import Final
 
-from rotator.errors import KeyStoreCorrupt
+from rotator.errors import KeyStoreCorrupt, KeyStoreUnavailable
 from rotator.ports import SecretStore
 
 
 PART_LENGTH: Final = 1200
 """Characters per part: below the 1,280 (2,560 bytes of UTF-16) that an item may have."""
+READS: Final = 8
+"""How often an item is read that is written anew while it is read. A rotation writes one a few times in seconds."""
 
 
 class Split:
@@ -27,18 +29,28 @@ class Split:
         return Split(self._store.reopened())
 
     def get(self, name: str) -> str | None:
-        """The whole text, None where there is none. Raises KeyStoreCorrupt where a part is missing."""
+        """The whole text, None where there is none. Raises KeyStoreCorrupt where a part is missing.
+
+        Who reads without a lock may find the parts gone that the head named: then a writer has named others meanwhile.
+        """
         head = self._head(name)
-        if head is None:
-            return None
-        parts = [self._store.get(part) for part in _parts(name, *head)]
-        whole = [part for part in parts if part is not None]
-        if len(whole) != len(parts):
-            raise KeyStoreCorrupt(
-                f"the item {name} lacks {len(parts) - len(whole)} of its {len(parts)} parts",
-                hint="somebody deleted entries of rotator in the Credential Manager; restore them from a backup",
-            )
-        return "".join(whole)
+        for _ in range(READS):
+            if head is None:
+                return None
+            parts = [self._store.get(part) for part in _parts(name, *head)]
+            whole = [part for part in parts if part is not None]
+            if len(whole) == len(parts):
+                return "".join(whole)
+            before, head = head, self._head(name)
+            if head == before:
+                raise KeyStoreCorrupt(
+                    f"the item {name} lacks {len(parts) - len(whole)} of its {len(parts)} parts",
+                    hint="somebody deleted entries of rotator in the Credential Manager; restore them from a backup",
+                )
+        raise KeyStoreUnavailable(
+            f"the item {name} is written again and again while it is read",
+            hint="another rotator is at work: wait for it to end, then try again",
+        )
 
     def set(self, name: str, text: str) -> None:
         """Store a text of any length."""

@@ -1,6 +1,6 @@
 """Which keys may be deleted for good."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from rotator.model import KeyVersion, Ring, Stage, VirtualProxy
@@ -41,7 +41,9 @@ def _cannot_return(key: KeyVersion, observed: VirtualProxy, now: datetime) -> bo
 
 
 def _moment(text: str) -> datetime | None:
+    """A `modifiedDate`, None where it is none. Without a zone it is UTC, as Qlik dates everything."""
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

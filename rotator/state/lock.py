@@ -7,15 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from rotator.accounts import current
 from rotator.errors import LockHeld
 from rotator.state.directory import LOCKS, prepare, refused
 
 
+GRACE: Final = 0.5
+"""Seconds that everybody waits: who only looked has let go by then, and who took the lock has said who they are."""
+_POLL: Final = 0.02
+
+
 @contextmanager
 def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock `name` under the state directory. Raises LockHeld naming its owner, after `wait` seconds.
+    """Hold the lock `name` under the state directory. Raises LockHeld naming its owner, after `wait` seconds or GRACE.
 
     The state directory is made where there is none. Raises ConfigError, StateUnavailable where there can be no lock file,
     InstallationMismatch where the state directory is another account's.
@@ -25,7 +31,7 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
     prepare(state)
     file = _file(state, name)
     owner = file.with_suffix(".owner")
-    lock = FileLock(file, timeout=wait, mode=0o600)
+    lock = FileLock(file, timeout=max(wait, GRACE), mode=0o600, poll_interval=_POLL)
     try:
         file.parent.mkdir(mode=0o700, exist_ok=True)
         lock.acquire()
@@ -39,6 +45,7 @@ def held(state: Path, name: str, command: str, now: datetime, *, wait: float = 0
         _write(owner, command, now)
         yield
     finally:
+        _clear(owner)
         lock.release()
 
 
@@ -66,11 +73,21 @@ def _file(state: Path, name: str) -> Path:
 
 
 def _write(owner: Path, command: str, now: datetime) -> None:
-    """Who holds the lock, for the message of those who wait: on a full disk nobody is named."""
+    """Who holds the lock, for the message of those who wait: on a full disk nobody is named.
+
+    One that was killed has left its name: that goes first.
+    """
+    _clear(owner)
     told = {"user": current(), "pid": os.getpid(), "command": command, "since": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
     with suppress(OSError), os.fdopen(os.open(owner, flags, 0o600), "w", encoding="utf-8") as file:
         json.dump(told, file)
+
+
+def _clear(owner: Path) -> None:
+    """Whoever holds the lock is not who held it before; a link there is removed, not followed."""
+    with suppress(OSError):
+        owner.unlink()
 
 
 def _owner(owner: Path) -> str:

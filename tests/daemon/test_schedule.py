@@ -177,13 +177,15 @@ def test_a_clock_put_back_makes_no_second_start_and_does_not_stand_still(
     run.jump(-back)
     before = len(run.looks)
     run.pass_time(4 * HOUR)
-    assert len(run.starts) == 1
+    # By more than a day, and nobody knows how old the key is: it goes once, and all is settled.
+    once_more = int(back > DAY)
+    assert len(run.starts) == 1 + once_more
     gaps = [later - earlier for earlier, later in zip(run.looks[before - 1 :], run.looks[before:], strict=False)]
     assert max(gaps) <= LOOK_EVERY.total_seconds() + 20
     # Noon comes again, and with it the start that it was too early for.
     run.jump(back)
     run.pass_time(2 * HOUR)
-    assert len(run.starts) == 2
+    assert len(run.starts) == 2 + once_more
     assert [start.problem for start in run.starts] == [""] * len(run.starts)
 
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from stand_ins import KEY, CredentialManager, sealed_keyring
 from rotator.errors import KeyStoreCorrupt, KeyStoreUnavailable
 from rotator.keystore.os_keyring import OsKeyring, construct
 from rotator.keystore.sealed_file import SealedFiles
-from rotator.keystore.split import Split
+from rotator.keystore.split import READS, Split
 from rotator.keystore.timelimit import limited
 from rotator.model import KeyringBackend
 from rotator.ports import SecretStore
@@ -92,6 +93,65 @@ class TestWindowsStandIn(Contract):
         del items[next(pair for pair in items if pair[1].endswith("/1"))]
         with pytest.raises(KeyStoreCorrupt, match="lacks 1 of its 3 parts"):
             store.get("item")
+
+    @pytest.mark.parametrize("then", ["b" * 2000, None])
+    def test_a_reader_finds_what_was_written_while_it_read(self, then: str | None) -> None:
+        """It has the head already when somebody else writes another and drops the parts, or deletes the item."""
+        meanwhile = Meanwhile({})
+        store = meanwhile.reader()
+        meanwhile.writer.set("item", "a" * 3000)
+        meanwhile.writes = [then]
+        assert store.get("item") == then
+        assert meanwhile.writes == []
+
+    def test_a_reader_of_what_is_written_all_the_time_gives_up(self) -> None:
+        meanwhile = Meanwhile({})
+        store = meanwhile.reader()
+        meanwhile.writer.set("item", "a" * 3000)
+        meanwhile.writes = [f"{number}" * 2000 for number in range(READS + 1)]
+        with pytest.raises(KeyStoreUnavailable, match="again and again") as caught:
+            store.get("item")
+        assert caught.value.hint
+        assert store.get("item") == f"{READS}" * 2000
+
+    def test_a_part_that_is_missing_for_good_is_no_writer(self) -> None:
+        items: dict[tuple[str, str], str] = {}
+        meanwhile = Meanwhile(items)
+        meanwhile.writer.set("item", "a" * 3000)
+        meanwhile.writes = ["b" * 3000]
+        meanwhile.wrote = lambda: items.pop(next(pair for pair in items if pair[1].endswith("/2")))
+        with pytest.raises(KeyStoreCorrupt, match="lacks 1 of its 3 parts"):
+            meanwhile.reader().get("item")
+
+
+class Meanwhile:
+    """A Credential Manager in which somebody else writes the next of `writes` each time a head was read."""
+
+    def __init__(self, items: dict[tuple[str, str], str]) -> None:
+        self.items = items
+        self.writes: list[str | None] = []
+        self.wrote: Callable[[], object] = lambda: None
+        self.writer = Split(OsKeyring(KeyringBackend.WINDOWS, lambda: CredentialManager(items), separate=True))
+
+    def reader(self) -> Split:
+        others = self
+
+        class Read(CredentialManager):
+            def get_password(self, service: str, username: str) -> str | None:
+                text = super().get_password(service, username)
+                if text is not None and "generation" in text and others.writes:
+                    others.write()
+                return text
+
+        return Split(OsKeyring(KeyringBackend.WINDOWS, lambda: Read(self.items), separate=True))
+
+    def write(self) -> None:
+        text = self.writes.pop(0)
+        if text is None:
+            self.writer.delete("item")
+        else:
+            self.writer.set("item", text)
+        self.wrote()
 
 
 class TestMacosStandIn(Contract):

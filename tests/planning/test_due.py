@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from values import INTENT, NOW, SUNDAY, WINDOWS, key, ring, spec
 
-from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Retry, Rotation, Stage, Window
-from rotator.planning.due import DueReason, after_rollback, due, next_retry, tried_again
+from rotator.model import AnyTime, Consumers, Delivery, Fingerprint, Retry, Ring, Rotation, Stage, Window
+from rotator.planning.due import DueReason, after_rollback, due, may_begin, next_retry, tried_again
 from rotator.planning.windows import FOREVER, closes, next_opening
 
 
@@ -163,20 +163,45 @@ def test_after_a_failure_it_is_tried_again_when_its_delay_is_over() -> None:
 )
 def test_when_a_failure_is_tried_again_is_told_as_it_will_be(days: float, rotation: Rotation, told: str) -> None:
     keys = ring(key(created=NOW - timedelta(days=days)))
-    assert tried_again(spec(rotation=rotation), keys, next_retry(keys, NOW), NOW) == told
+    assert tried_again(spec(rotation=rotation), keys, next_retry(spec(rotation=MONTHLY), keys, NOW), NOW) == told
     hooked = spec(consumers=Consumers.HOOK, rotation=rotation)
     for open_end in (
         replace(keys, intent=INTENT),
         replace(keys, delivery=Delivery("d", Fingerprint("a" * 64), NOW)),
     ):
-        again = tried_again(hooked, open_end, next_retry(keys, NOW), NOW)
+        again = tried_again(hooked, open_end, next_retry(spec(rotation=MONTHLY), keys, NOW), NOW)
         assert again == "it is tried again by the next unattended run"
 
 
 def test_a_key_that_was_put_back_by_hand_is_left_in_peace_for_a_period() -> None:
     assert retried(0, 30 * 24 * 60) == (DueReason.ROLLED_BACK, False)
-    assert after_rollback(spec(rotation=MONTHLY), NOW) == Retry(0, NOW + timedelta(days=30))
-    assert after_rollback(spec(rotation=WEEKLY), NOW) == Retry(0, datetime(2026, 11, 29, 3, tzinfo=UTC))
+    assert after_rollback(spec(rotation=MONTHLY), key(), NOW) == Retry(0, NOW + timedelta(days=30))
+    assert after_rollback(spec(rotation=WEEKLY), key(), NOW) == Retry(0, datetime(2026, 11, 29, 3, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("rotation", [MONTHLY, Rotation(windows=AnyTime(), every=None, cron="0 12 24 12 *")])
+@pytest.mark.parametrize(("left", "days"), [(61, 30), (60, 30), (59, 29), (40, 10), (31, 1), (20, 1), (-1, 1)])
+def test_a_key_that_was_put_back_is_not_left_until_its_certificate_ends(
+    left: int, days: int, rotation: Rotation
+) -> None:
+    old = key(created=NOW - timedelta(days=99), not_after=NOW + timedelta(days=left))
+    retry = after_rollback(spec(rotation=rotation), old, NOW)
+    assert retry == Retry(0, NOW + timedelta(days=days))
+    kept = replace(ring(old), retry=retry)
+    for moment in (NOW, retry.at - timedelta(seconds=1)):
+        found = due(spec(rotation=rotation), kept, moment)
+        assert (found.due, found.reason in (DueReason.ROLLED_BACK, DueReason.NOT_YET)) == (False, True)
+    assert due(spec(rotation=MONTHLY), kept, retry.at).due
+
+
+def test_a_certificate_that_turns_out_to_end_sooner_ends_the_peace_sooner() -> None:
+    """As one that somebody put in place of it: what the keyring noted was the end of another."""
+    old = key(created=NOW - timedelta(days=99), not_after=NOW + timedelta(days=40))
+    kept = replace(ring(old), retry=Retry(0, NOW + timedelta(days=30)))
+    found = due(spec(rotation=MONTHLY), kept, NOW)
+    assert (found.due, found.reason, found.at) == (False, DueReason.ROLLED_BACK, NOW + timedelta(days=10))
+    assert found.message.endswith("put off until 2026-12-04 12:00 UTC")
+    assert due(spec(rotation=MONTHLY), kept, NOW + timedelta(days=10)).due
 
 
 def test_a_delay_from_before_the_clock_was_set_back_does_not_count() -> None:
@@ -184,10 +209,58 @@ def test_a_delay_from_before_the_clock_was_set_back_does_not_count() -> None:
     assert retried(0, 31 * 24 * 60) == (DueReason.AGE, True)
 
 
+@pytest.mark.parametrize("rotation", [MONTHLY, WEEKLY])
+def test_a_key_that_became_current_in_the_future_is_due_once(rotation: Rotation) -> None:
+    """The clock was years ahead, or is that far behind: nobody knows when its time has come."""
+    for days, unknown in ((1, False), (1.01, True), (1500, True)):
+        ahead = key(created=NOW + timedelta(days=days), not_after=NOW + timedelta(days=days + 31))
+        found = due(spec(rotation=rotation), ring(ahead), NOW)
+        assert (found.due, found.reason is DueReason.AGE_UNKNOWN) == (unknown, unknown)
+        assert found.at == NOW if unknown else found.at is not None and found.at > NOW
+        assert ("2031-01-02 12:00 UTC, which is still to come" in found.message) is (days == 1500)
+    settled = due(spec(rotation=rotation), ring(key(created=NOW)), NOW)
+    assert settled.reason is DueReason.NOT_YET
+    closed = due(spec(rotation=replace(rotation, windows=(SUNDAY,))), ring(ahead), NOW)
+    assert (closed.due, closed.reason) == (False, DueReason.OUTSIDE_WINDOW)
+
+
+OLD = ring(key(created=NOW - timedelta(days=99)))
+
+
+@pytest.mark.parametrize(
+    ("kept", "rotation", "begins"),
+    [
+        (OLD, MONTHLY, True),
+        (ring(key(created=NOW, not_after=NOW + timedelta(days=30))), MONTHLY, True),
+        (ring(key(created=NOW + timedelta(days=99))), MONTHLY, True),
+        (ring(key()), MONTHLY, False),
+        (OLD, Rotation(windows=(SUNDAY,)), False),
+        (OLD, Rotation(windows=()), False),
+        (replace(OLD, retry=Retry(1, NOW + timedelta(minutes=1))), MONTHLY, False),
+        (replace(OLD, retry=Retry(0, NOW + timedelta(days=1))), MONTHLY, False),
+        (replace(OLD, intent=INTENT), MONTHLY, False),
+        (replace(OLD, untested=True), MONTHLY, False),
+        (replace(OLD, delivery=Delivery("d", Fingerprint("a" * 64), NOW)), MONTHLY, False),
+    ],
+)
+def test_a_rotation_begins_where_it_is_due_and_may_start(kept: Ring, rotation: Rotation, begins: bool) -> None:
+    assert may_begin(spec(consumers=Consumers.HOOK, rotation=rotation), kept, NOW) is begins
+
+
+@pytest.mark.parametrize(
+    ("minutes", "stays"), [(14, False), (15, False), (16, True), (30 * 24 * 60, True), (30 * 24 * 60 + 1, False)]
+)
+def test_a_failure_does_not_shorten_what_a_person_has_put_off(minutes: int, stays: bool) -> None:
+    """But what they put off while the clock was ahead does not count, and must not stand for a failure's delay."""
+    by_hand = Retry(0, NOW + timedelta(minutes=minutes))
+    retry = next_retry(spec(rotation=MONTHLY), replace(OLD, retry=by_hand), NOW)
+    assert retry == (by_hand if stays else Retry(1, NOW + timedelta(minutes=15)))
+
+
 def test_delays_double_and_are_capped_at_a_day() -> None:
     keys, delays = ring(key()), []
     for _ in range(10):
-        retry = next_retry(keys, NOW)
+        retry = next_retry(spec(rotation=MONTHLY), keys, NOW)
         keys = replace(keys, retry=retry)
         delays.append((retry.at - NOW) / timedelta(minutes=15))
     assert delays == [1, 2, 4, 8, 16, 32, 64, 96, 96, 96]

@@ -60,5 +60,22 @@ def test_a_key_whose_certificate_was_sent_stays_until_a_late_put_of_it_must_fail
     assert gone(ring(key("a"), version)) == ("d" if goes else "")
 
 
+@pytest.mark.parametrize(
+    ("over", "shown", "goes"),
+    [
+        ("2026-01-01T00:00:00.000", "2026-01-01T00:00:00.001Z", True),
+        ("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.001", True),
+        ("2026-01-01T00:00:00.000", "2026-01-01T00:00:00.001", True),
+        ("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000", False),
+        ("2026-01-01T00:00:00.000", "2026-01-01T01:00:00.000+01:00", False),
+        ("2026-01-01", "2026-01-01T00:00:00.001Z", True),
+        ("0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00.000", True),
+    ],
+)
+def test_a_date_without_a_zone_is_utc(over: str, shown: str, goes: bool) -> None:
+    keys = ring(key("a"), retired("d", 99, over=over))
+    assert len(prunable(keys, observed("a", modified=shown), 0, NOW)) == goes
+
+
 def test_a_date_that_cannot_be_read_proves_nothing() -> None:
     assert prunable(RETIRED, observed("a", modified="soon"), 0, NOW) == ()

@@ -51,7 +51,7 @@ def test_why_it_is_put_off_and_until_when(retry: Retry, said: str) -> None:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_cron_is_in_utc_wherever_the_machine_is() -> None:
-    assert after_rollback(spec(rotation=SUNDAYS), NOW).at == datetime(2026, 11, 29, 3, tzinfo=UTC)
+    assert after_rollback(spec(rotation=SUNDAYS), key(), NOW).at == datetime(2026, 11, 29, 3, tzinfo=UTC)
 
 
 @pytest.mark.usefixtures("elsewhere")

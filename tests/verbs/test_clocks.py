@@ -9,9 +9,11 @@ from worlds.by_hand import by_hand, certificate_of
 from worlds.rotators import Verb
 from worlds.server import HOSTS
 from worlds.telling import Story
+from worlds.wire import Wire
 from worlds.world import World
 
 from rotator.model import Outcome
+from rotator.qlik.transport import LARGEST_OFFSET, Answer
 from rotator.recovery import prune
 
 
@@ -67,6 +69,47 @@ def test_a_key_that_was_prepared_is_not_due_as_soon_as_it_is_in_place(story: Sto
     world.timeline.elapse(31 * 86400)
     outcomes = [story.run("rotate").result for _ in range(2)]
     assert [result is not None and result.outcome for result in outcomes] == [Outcome.ROTATED, Outcome.UNCHANGED]
+
+
+@pytest.mark.parametrize("years", [4, -4])
+def test_clocks_that_were_years_off_for_one_rotation(story: Story, world: World, years: int) -> None:
+    """Of the server too, else nothing would have been rotated. What follows is one rotation, and then all is as before."""
+    story.run("create-proxy")
+    world.one.clock.offset = world.server.clock.offset = years * 365 * 86400.0
+    outcomes = [story.run("rotate").result for _ in range(2)]
+    assert [told is not None and told.outcome for told in outcomes] == [Outcome.ROTATED, Outcome.UNCHANGED]
+    world.one.clock.offset = world.server.clock.offset = 0.0
+    outcomes = [story.run("rotate").result for _ in range(3)]
+    assert [told is not None and told.outcome for told in outcomes] == [
+        Outcome.ROTATED,
+        Outcome.UNCHANGED,
+        Outcome.UNCHANGED,
+    ]
+    world.timeline.elapse(30 * 86400)
+    assert story.run("rotate").result is not None
+    assert len(world.made) == 4
+
+
+def test_a_clock_that_is_years_behind_rotates_nothing_by_itself(
+    story: Story, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key became current in its future, but the server, whose clock is right, takes no token of then."""
+    answered = Wire._answered
+
+    def believed(self: Wire, *told: Any) -> Answer:
+        answer = answered(self, *told)
+        self.clock_offset = max(-LARGEST_OFFSET, min(self.clock_offset or 0.0, LARGEST_OFFSET))
+        return answer
+
+    monkeypatch.setattr(Wire, "_answered", believed)
+    story.run("create-proxy")
+    world.one.clock.offset = -4 * 365 * 86400.0
+    ended = story.run("rotate")
+    assert ended.exit == 1
+    assert not ended.effects.seen["PUT qrs"]
+    world.one.clock.offset = 0.0
+    assert story.run("rotate").exit == 0
+    assert world.shown() == world.made[0].fingerprint
 
 
 def pruning(keep: int) -> Verb:

@@ -9,6 +9,8 @@ from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
 
+from rotator.model import Outcome
+
 
 def test_rollback_there_and_back(story: Story) -> None:
     story.run("create-proxy")
@@ -29,6 +31,42 @@ def test_after_a_rollback_unattended_runs_wait(story: Story, world: World, every
     for _ in range(3):
         world.timeline.elapse(86400 * 2)
         story.run("rotate")
+
+
+def test_a_run_that_fails_does_not_end_what_a_rollback_has_put_off(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.timeline.elapse(86400 * 31)
+    story.run("rotate")
+    story.run("rollback")
+    by_hand = world.one.ring().retry
+    for command in ("rotate", "rotate --now"):
+        assert story.run(command, Stroke("GET qrs", 1, "503", times=9)).exit == 1
+        assert world.one.ring().retry == by_hand
+    world.timeline.elapse(3600)
+    story.run("rotate")
+    assert world.shown() == world.made[0].fingerprint
+
+
+@pytest.mark.parametrize(("days", "left"), [(60, 10), (61, 11), (40, 1), (25, 1)])
+def test_a_key_that_was_put_back_goes_before_its_certificate_ends(
+    story: Story, world: World, days: int, left: int
+) -> None:
+    """By `every` it would stay for 40 days more."""
+    every = timedelta(days=40)
+    world.one.spec = replace(
+        world.one.spec, rotation=replace(world.one.spec.rotation, every=every, certificate_days=days)
+    )
+    story.run("create-proxy")
+    world.timeline.elapse(86400 * 20)
+    story.run("rotate --now")
+    assert story.run("rollback").exit == 0
+    outcomes = []
+    for wait in (86400 * left - 60, 120):
+        world.timeline.elapse(wait)
+        ended = story.run("rotate")
+        assert ended.result is not None
+        outcomes.append(ended.result.outcome)
+    assert outcomes == [Outcome.UNCHANGED, Outcome.ROTATED]
 
 
 def test_rollback_keeps_a_prepared_key(story: Story) -> None:

@@ -10,7 +10,7 @@ from worlds.server import CERTIFICATE, HOSTS
 from worlds.telling import Story
 from worlds.world import ROTATION, World
 
-from rotator.model import Auth, Consumers, ProbeRoute, Window
+from rotator.model import Auth, Consumers, Outcome, ProbeRoute, Window
 from rotator.rotation import Options, rotate
 from rotator.scene import Scene
 
@@ -140,6 +140,43 @@ def test_in_and_out_of_a_window(story: Story, world: World, later: str) -> None:
     story.run("rotate --dry-run", verb=rotating(now=True, dry_run=True), looking=True)
     story.run("rotate --prepare", verb=rotating(now=True, prepare=True))
     story.run("rotate --now --ignore-window", verb=rotating(now=True, ignore_window=True))
+
+
+def test_looks_that_fail_while_the_window_is_closed_do_not_cost_the_window(story: Story, world: World) -> None:
+    """A task of Windows runs `rotate` whatever is due: what fails then is no rotation, and puts none off."""
+    story.run("create-proxy")
+    open_at_one = Window(frozenset({1}), time(13), time(16), "UTC")
+    configured(world, rotation=replace(ROTATION, windows=(open_at_one,), every=timedelta(seconds=1)))
+    for _ in range(3):
+        world.timeline.elapse(900)
+        story.brief("rotate", Stroke("GET qrs", 1, "refused", times=9))
+    assert world.one.ring().retry is None
+    world.timeline.elapse(900)
+    down = story.run("rotate", Stroke("GET qrs", 1, "refused", times=9))
+    assert down.hint.endswith("not before 2026-11-24 13:15 UTC")
+    world.timeline.elapse(600)
+    story.brief("rotate", Stroke("GET qrs", 1, "refused", times=9))
+    world.timeline.elapse(300)
+    rotated = story.run("rotate")
+    assert rotated.result is not None
+    assert rotated.result.outcome is Outcome.ROTATED
+    assert world.one.ring().retry is None
+
+
+def test_a_look_that_fails_while_a_change_is_unfinished_is_no_failed_rotation(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.timeline.elapse(31 * 86400)
+    assert story.run("rotate", Stroke("PUT qrs", 1, "crash after")).crashed
+    world.server.node(HOSTS[1]).stuck = True
+    for _ in range(9):
+        story.brief("rotate", Stroke("GET qrs", 1, "refused", times=9))
+    world.server.restart()
+    world.server.node(HOSTS[0]).down = True
+    undone = story.run("rotate")
+    assert undone.exit != 0
+    retry = world.one.ring().retry
+    assert retry is not None
+    assert retry.attempts == 1
 
 
 def test_certificates_that_end_soon_are_due(story: Story, world: World) -> None:
