@@ -44,7 +44,10 @@ def sample(config: pytest.Config, name: str, cases: Sequence[T], count: int) -> 
 
 
 def record(check: str, part: str, **counts: int) -> None:
-    """Leave what a check counted for `scripts/reliability`, which adds the parts of a check up. Nothing otherwise."""
+    """Leave what a check counted for `scripts/reliability`, which adds the parts of a check up. Nothing otherwise.
+
+    Called last: what failed is not counted.
+    """
     folder = os.environ.get("RECORD_COUNTS")
     if folder:
         path = Path(folder) / f"{check}.{part}.json"

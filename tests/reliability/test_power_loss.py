@@ -85,8 +85,8 @@ def test_the_power_fails_anywhere_and_the_next_run_gets_there(
 ) -> None:
     chosen = sample(request.config, f"power {command}", points(machine, command), SAMPLE)
     cut, broken = crashes(machine, command, [(stop, False) for stop in chosen])
-    record("power", command.name, cut=cut)
     assert broken == []
+    record("power", command.name, cut=cut)
 
 
 SET: Stop = ("after PUT /qrs/virtualproxyconfig/ID of localhost", 1)
