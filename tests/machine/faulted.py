@@ -7,6 +7,7 @@ from typing import Final
 
 from waiting import eventually
 
+from machine.boundaries import plain
 from machine.by_jwt import PREFIX as ACCESS
 from machine.commands import STUCK, Command
 from machine.faulted_commands import INIT, READING, TAKING, filled
@@ -70,7 +71,8 @@ class Case:
     request: Request | None
 
     def __str__(self) -> str:
-        at = f"{self.request.role} #{self.request.number} {self.request.path}" if self.request else "the whole run"
+        asked = self.request
+        at = f"{asked.role} #{asked.number} {plain(asked.path)}" if asked else "the whole run"
         return f"{self.command}, {self.fault} at {at}"
 
     @property
