@@ -27,7 +27,7 @@ KINDS: Final = (
     "slow=0.05",
     "html",
     "truncate",
-    "oversize=2",
+    "oversize=17",  # MB: QRS may send 16, a proxy 1
     "redirect=https://localhost:1/elsewhere",
     "conflict",
     "refuse=0.2",
@@ -135,6 +135,9 @@ def struck(machine: Machine, case: Case) -> Came:
         reached = len(machine.sandbox.control("GET", "/requests")) >= case.request.number
     machine.no_faults()
     wrong = said_badly(run, talks=case.command is INIT)
+    if case.kind == "oversize" and case.request and case.request.role in ("look", "write"):
+        cause_told = run.status == case.command.status or "with more than" in run.out + run.err
+        wrong += [] if cause_told else [f"it does not say that the answer is too large: {run.told}"]
     if case.command is INIT and run.status != 0 and (machine.sandbox.folder / "new").exists():
         wrong.append("it leaves something that it began to write")
     if case.command not in TAKING:
