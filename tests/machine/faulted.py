@@ -9,8 +9,8 @@ from waiting import eventually
 
 from machine.boundaries import plain
 from machine.by_jwt import PREFIX as ACCESS
-from machine.commands import STUCK, Command
-from machine.faulted_commands import INIT, READING, TAKING, filled
+from machine.commands import STUCK, Command, filled
+from machine.faulted_commands import INIT, READING
 from machine.host import HOUR, Machine, Run
 
 
@@ -140,8 +140,7 @@ def struck(machine: Machine, case: Case) -> Came:
         wrong += [] if cause_told else [f"it does not say that the answer is too large: {run.told}"]
     if case.command is INIT and run.status != 0 and (machine.sandbox.folder / "new").exists():
         wrong.append("it leaves something that it began to write")
-    if case.command not in TAKING:
-        wrong += machine.oracle.broken_now()
+    wrong += machine.oracle.broken_now()
     if case.kind == "stuck":
         machine.oracle.restart_proxies()  # nothing else would bring that proxy to take a new link
     wrong += afterwards(machine, case.command)

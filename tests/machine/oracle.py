@@ -115,6 +115,8 @@ class Oracle:
         self._qrs = str(ready["qrs"])
         self._proxies = {proxy["host"]: str(proxy["url"]) for proxy in ready["proxies"]}
         self._ahead = ahead
+        self.lost: dict[str, jwk.RSAKey] = {}
+        """Keys that were in the keyring until it was lost, or given to somebody else: the server may show them all the same."""
         self._anyone = ssl.create_default_context(cafile=str(folder / "root.pem"))
         self._admin = ssl.create_default_context(cafile=str(folder / "root.pem"))
         self._admin.load_cert_chain(folder / "client.pem", folder / "client_key.pem")
@@ -222,6 +224,13 @@ class Oracle:
             return "in"
         return {401: "refused", 400: "elsewhere"}.get(status, f"status {status}")
 
+    def lose(self) -> None:
+        """The keyring is about to be lost, or its keys to be given away."""
+        self.lost = self._held(self.keyring())
+
+    def _held(self, keyring: Keyring) -> dict[str, jwk.RSAKey]:
+        return {**self.lost, **keyring.keys}
+
     # --- what must hold
 
     def broken_now(self) -> list[str]:
@@ -234,19 +243,19 @@ class Oracle:
         if server is None:
             return []
         broken = []
-        shown = server.fingerprint
-        if shown is not None and shown not in keyring.keys:
+        shown, held = server.fingerprint, self._held(keyring)
+        if shown is not None and shown not in held:
             broken.append(f"the server shows {shown[:12]}, whose private key is not in the keyring")
         intent = keyring.index.get("intent")
         before = intent and intent["before_certificate"]
         if before and before not in keyring.certificates:
             broken.append("the certificate to be put back is not in the keyring")
-        newest_first = [key["fingerprint"] for key in reversed(keyring.index.get("keys", []))]
-        order = sorted((name for name in newest_first if name in keyring.keys), key=lambda name: name != shown)
+        newest_first = list(reversed(held))
+        order = sorted(newest_first, key=lambda name: name != shown)
         for host in server.linked:
             answers = []
             for name in order:
-                answers.append(self.login(host, keyring.keys[name]))
+                answers.append(self.login(host, held[name]))
                 if answers[-1] in ("in", "silent", "elsewhere"):
                     break
             if not {"in", "silent", "elsewhere"} & set(answers):

@@ -93,7 +93,7 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "keys prune": {"look": LOOKING, "login": {fault: {DONE} for fault in LOGGING_IN}},
     "adopt --key": {"look": LOOKING, "login": LOGGING_IN},
     "adopt --replace-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
-    "recover --replace-lost-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "recover (lost key)": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
 }
 """What §3 of the design promises of each command, by the request that is struck and by the fault."""
 STUCK: Final = {
@@ -104,7 +104,7 @@ STUCK: Final = {
     "rotate (jwt)": {FAILED},
     "rollback (jwt)": {FAILED},
     "adopt --replace-key": {FAILED},
-    "recover --replace-lost-key": {FAILED},
+    "recover (lost key)": {FAILED},
 }
 """A proxy that never takes the change: the new key does not log in there, and what can be undone is."""
 
