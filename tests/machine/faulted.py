@@ -36,6 +36,8 @@ KINDS: Final = (
 STANDING: Final = ("cold=0.1", STUCK)
 """What stands during the whole run."""
 HOLD: Final = 0.1
+FAILED: Final = 1
+"""The exit status that promises the key that was current."""
 LONGEST: Final = 4000
 """Characters that an error may take, hints and all: no page of a server is among them."""
 
@@ -115,9 +117,10 @@ class Came:
 
 
 def struck(machine: Machine, case: Case) -> Came:
-    """Run the command under the fault, and look: at what it says, at the invariant, at what comes after."""
+    """Run the command under the fault, and look: at what it says and promises, at the invariant, at what comes after."""
     case.command.prepare(machine)
     arguments = filled(machine, case.command.arguments)
+    before = machine.oracle.before()
     machine.sandbox.forget_requests()
     if case.request is None:
         if case.kind == "cold":
@@ -141,6 +144,9 @@ def struck(machine: Machine, case: Case) -> Came:
     if case.command is INIT and run.status != 0 and (machine.sandbox.folder / "new").exists():
         wrong.append("it leaves something that it began to write")
     wrong += machine.oracle.broken_now()
+    if run.status == FAILED and before is not None:
+        machine.arrived()
+        wrong += machine.oracle.not_kept(before)
     if case.kind == "stuck":
         machine.oracle.restart_proxies()  # nothing else would bring that proxy to take a new link
     wrong += afterwards(machine, case.command)

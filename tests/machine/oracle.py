@@ -105,6 +105,18 @@ class Server:
     linked: list[str]
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a run began with: the certificates of which it may leave one if it fails, the links, and all keys there were.
+
+    A run that finds a change under way may go back to the key that was current before that change.
+    """
+
+    kept: frozenset[str]
+    linked: list[str]
+    keys: dict[str, jwk.RSAKey]
+
+
 class Oracle:
     """`folder` is the sandbox's, `disk` holds `keys` and `state`; `ahead` gives the seconds that the clocks are ahead."""
 
@@ -232,6 +244,27 @@ class Oracle:
         return {**self.lost, **keyring.keys}
 
     # --- what must hold
+
+    def before(self) -> Before | None:
+        """What a run is about to begin with; None without a virtual proxy that holds a certificate."""
+        keyring, server = self.keyring(), self.server()
+        if server is None or server.fingerprint is None:
+            return None
+        return Before(frozenset((server.fingerprint, *keyring.stage("current"))), server.linked, self._held(keyring))
+
+    def not_kept(self, before: Before) -> list[str]:
+        """What exit status 1 promises and does not hold: that the key that was current is there still, and logs in."""
+        server = self.server()
+        shown = server.fingerprint if server else None
+        if shown not in before.kept:
+            kept = sorted(name[:12] for name in before.kept)
+            return [f"it failed, and the server shows {(shown or 'no certificate')[:12]}, not {' or '.join(kept)}"]
+        answers = {host: self.login(host, before.keys[shown]) for host in before.linked}
+        return [
+            f"it failed, and {shown[:12]}, which was current, is {answer} on {host}"
+            for host, answer in answers.items()
+            if answer != "in"
+        ]
 
     def broken_now(self) -> list[str]:
         """What must hold at every instant, and does not."""

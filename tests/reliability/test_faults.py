@@ -163,6 +163,24 @@ def assert_as_promised(machine: Machine, command: Command, config: pytest.Config
     record("faults", command.name, struck=strikes)
 
 
+def test_a_failure_that_leaves_the_new_certificate_is_found(machine: Machine) -> None:
+    """A bug planted on purpose: exit status 1 where the question after the PUT was refused."""
+    command = next(command for command in FAULTED if command.name == "rotate")
+    every = [case for case in cases(machine, command) if case.request]
+    put = next(index for index, case in enumerate(every) if case.request and case.request.role == "write")
+    asked = next(
+        case for case in every[put:] if case.request and case.request.role == "look" and case.fault == "status=403"
+    )
+    machine.plants = ("unknown_is_a_failure",)
+    try:
+        came = struck(machine, asked)
+    finally:
+        machine.plants = ()
+        machine.fresh()
+    assert came.run.status == FAILED, came.run.told
+    assert any("it failed, and the server shows" in what for what in came.wrong), came.wrong
+
+
 @pytest.mark.parametrize("arguments", SILENT, ids=" ".join)
 def test_these_ask_nothing_of_the_server(machine: Machine, arguments: tuple[str, ...]) -> None:
     machine.settled()
