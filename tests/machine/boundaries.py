@@ -1,8 +1,8 @@
 """rotator with a count of its effects: a program of its own that can be killed before and after each of them.
 
 It patches the lowest seams: each HTTP exchange, each call of the sealed-file keyring, each statement of the journal that
-writes, each file that is created, synced, renamed or removed, each folder that is made. Every crossing is a boundary
-with a label; at the one that is asked for, the process sends itself SIGKILL.
+writes, each connection to it that is closed, each file that is created, synced, renamed or removed, each folder that is
+made. Every crossing is a boundary with a label; at the one that is asked for, the process sends itself SIGKILL.
 
 It is a fork server, for speed: everything is imported once, and each run is a child of its own that dies by the real
 signal. A run is asked for by a line of JSON on standard input and told by one on standard output, see `Run`.
@@ -139,6 +139,11 @@ def _journal(boundaries: Boundaries) -> None:
         def executescript(self, script: str) -> sqlite3.Cursor:
             with boundaries.around("journal migration"):
                 return super().executescript(script)
+
+        def close(self) -> None:
+            """The last one to go moves what is in the -wal to the file, and deletes -wal and -shm."""
+            with boundaries.around("journal close"):
+                super().close()
 
     def connected(*arguments: Any, **named: Any) -> sqlite3.Connection:
         return connect(*arguments, **named, factory=Counted)

@@ -1,7 +1,8 @@
 """The commands that are killed: what stands before each, what is run, and what its person runs again."""
 
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from machine.host import DAY, HOUR, KILLED, Machine, Stop
@@ -15,7 +16,11 @@ SENT_BACK: Stop = ("before PUT /qrs/virtualproxyconfig/ID of localhost", 2)
 
 @dataclass(frozen=True)
 class Command:
-    """`before` brings the machine there; `again` is what a person runs after the crash, nothing where a timer does."""
+    """`before` brings the machine there; `again` is what a person runs after the crash, nothing where a timer does.
+
+    `person`: the timer cannot end what it leaves. There may be no key yet to rotate; or of a retired key there is only
+    the name left, which the next prune takes away.
+    """
 
     name: str
     arguments: tuple[str, ...]
@@ -23,12 +28,14 @@ class Command:
     again: tuple[str, ...] = ()
     fault: str | None = None
     status: int = 0
+    person: bool = False
 
     def __str__(self) -> str:
         return self.name
 
     def prepare(self, machine: Machine) -> None:
         """From anywhere to the instant before the command."""
+        machine.oracle.lost = {}
         self.before(machine)
         machine.later(2 * HOUR)
         if self.fault:
@@ -76,13 +83,39 @@ def _sent_back(machine: Machine) -> None:
     _killed_at(machine, SENT_BACK, STUCK)
 
 
+def _lost(machine: Machine) -> None:
+    """A virtual proxy in use, whose keyring is gone."""
+    machine.settled()
+    machine.oracle.lose()
+    shutil.rmtree(machine.disk / "keys")
+    machine.sync()
+
+
+PRUNE = ("keys", "prune", "--keep", "0")
+REPLACE_LOST = ("recover", "portal", "--replace-lost-key", "--yes", "--fingerprint", "FINGERPRINT")
 COMMANDS = (
-    Command("create-proxy", ("create-proxy", "--yes"), _nothing, again=("create-proxy", "--yes")),
+    Command("create-proxy", ("create-proxy", "--yes"), _nothing, again=("create-proxy", "--yes"), person=True),
     Command("rotate", ("rotate",), _settled),
     Command("undo", ("rotate",), _settled, fault=STUCK, status=1),
     Command("rollback", ("rollback", "portal"), _settled, again=("rollback", "portal")),
     Command("recover (forward)", ("recover", "portal"), _sent, again=("recover", "portal")),
     Command("recover (back)", ("recover", "portal"), _sent_back, again=("recover", "portal")),
     Command("recover (no state)", ("recover", "portal"), _sent_and_state_lost, again=("recover", "portal")),
-    Command("keys prune", ("keys", "prune", "--keep", "0"), _old_keys, again=("keys", "prune", "--keep", "0")),
+    Command("recover (lost key)", REPLACE_LOST, _lost, again=REPLACE_LOST, person=True),
+    Command("keys prune", PRUNE, _old_keys, again=PRUNE, person=True),
 )
+
+
+def filled(machine: Machine, arguments: Sequence[str]) -> list[str]:
+    """The arguments with the server's fingerprint, the site's URL and folder, and a new folder in their places."""
+    server = machine.oracle.server()
+    new = machine.sandbox.folder / "new"
+    shutil.rmtree(new, ignore_errors=True)
+    places = {
+        "FINGERPRINT": (server.fingerprint if server else None) or "",
+        "adopted.pem": str(machine.sandbox.folder / "adopted.pem"),
+        "QRS": machine.sandbox.ready["qrs"],
+        "SITE": str(machine.sandbox.folder),
+        "NEW": str(new),
+    }
+    return [re.sub("|".join(places), lambda found: places[found[0]], item) for item in arguments]

@@ -1,51 +1,69 @@
 """A command killed at a point, what its machine does next, and what is broken then."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from waiting import eventually
 
-from machine.commands import Command
+from machine.commands import Command, filled
 from machine.host import KILLED, Machine, Run, Stop
 
 
 LATE = 0.3
 """Seconds by which a request is held back, so that it lands in the middle of the next run."""
+ALONE = 0.5
+"""The part of the crashes that nobody sees, of commands whose end the timer can bring."""
 MISSED = 0.1
 """The part of the points that need not be reached, where waiting makes their number vary."""
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A command killed at `stop`. `late`: the server does what it was asked in the middle of the next run.
+
+    `alone`: nobody sees it, and the timer runs next, not the person who would run the command again.
+    """
+
+    stop: Stop
+    late: bool = False
+    alone: bool = False
+
+    def __str__(self) -> str:
+        label, number = self.stop
+        return f"killed {label} #{number}{', lands late' * self.late}{', then the timer' * self.alone}"
 
 
 def points(machine: Machine, command: Command) -> list[Stop]:
     """Every boundary of the command, as it is when nothing disturbs it."""
     command.prepare(machine)
-    run = machine.run(*command.arguments)
+    run = machine.run(*filled(machine, command.arguments))
     machine.no_faults()
     assert run.status == command.status, run.told
-    assert machine.rotates_within_two_runs(command.again) == []
+    assert machine.rotates_within_two_runs(filled(machine, command.again)) == []
     return run.points
 
 
 def crashed(
-    machine: Machine, command: Command, stop: Stop, *, late: bool = False, look: Callable[[], object] = lambda: None
+    machine: Machine, command: Command, crash: Crash, look: Callable[[], object] = lambda: None
 ) -> list[str] | None:
-    """Kill the command at `stop`, go on, and tell what is broken. None where it never came there.
-
-    `late`: the server does what it was asked in the middle of the next run. `look` is called at the kill.
-    """
+    """Kill the command, `look`, go on, and tell what is broken. None where it never came there."""
     command.prepare(machine)
+    arguments = filled(machine, command.arguments)
     machine.sandbox.forget_requests()
-    if late:
+    if crash.late:
         for method in ("PUT", "POST"):
             machine.sandbox.fault(f"slow={LATE}@qrs:{method}#*")
-    run = machine.run(*command.arguments, stop=stop)
-    if late and run.status == KILLED:
+    run = machine.run(*arguments, stop=crash.stop)
+    if crash.late and run.status == KILLED:
         eventually("the server has begun what was sent", lambda: _came(machine, run))
     if run.status == KILLED:
         look()
     machine.no_faults()
     machine.lose_power()
     broken = machine.oracle.broken_now()
-    broken += machine.rotates_within_two_runs(command.again)
+    again = () if crash.alone else command.again
+    broken += machine.rotates_within_two_runs(filled(machine, again))
     if broken:
         machine.fresh()
         return broken
@@ -59,17 +77,17 @@ def _came(machine: Machine, run: Run) -> bool:
 
 
 def crashes(
-    machine: Machine, command: Command, cases: list[tuple[Stop, bool]], look: Callable[[], object] = lambda: None
+    machine: Machine, command: Command, cases: Sequence[Crash], look: Callable[[], object] = lambda: None
 ) -> tuple[int, list[str]]:
-    """Crash at each of the cases (where, and whether it lands late), and `look` at each kill.
+    """Crash in each of the cases, and `look` at each kill.
 
     Returns how many crashes there were, which may be fewer than the cases, and what was broken after which.
     """
     told, came = [], 0
-    for stop, late in cases:
-        broken = crashed(machine, command, stop, late=late, look=look)
+    for case in cases:
+        broken = crashed(machine, command, case, look)
         came += broken is not None
-        told += [f"{command}, killed {stop[0]} #{stop[1]}{', lands late' * late}: {what}" for what in broken or ()]
+        told += [f"{command}, {case}: {what}" for what in broken or ()]
     enough(came, len(cases))
     return came, told
 

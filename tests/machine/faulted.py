@@ -7,9 +7,10 @@ from typing import Final
 
 from waiting import eventually
 
+from machine.boundaries import plain
 from machine.by_jwt import PREFIX as ACCESS
-from machine.commands import STUCK, Command
-from machine.faulted_commands import INIT, READING, TAKING, filled
+from machine.commands import STUCK, Command, filled
+from machine.faulted_commands import INIT, READING
 from machine.host import HOUR, Machine, Run
 
 
@@ -26,7 +27,7 @@ KINDS: Final = (
     "slow=0.05",
     "html",
     "truncate",
-    "oversize=2",
+    "oversize=17",  # MB: QRS may send 16, a proxy 1
     "redirect=https://localhost:1/elsewhere",
     "conflict",
     "refuse=0.2",
@@ -35,6 +36,8 @@ KINDS: Final = (
 STANDING: Final = ("cold=0.1", STUCK)
 """What stands during the whole run."""
 HOLD: Final = 0.1
+FAILED: Final = 1
+"""The exit status that promises the key that was current."""
 LONGEST: Final = 4000
 """Characters that an error may take, hints and all: no page of a server is among them."""
 
@@ -70,7 +73,8 @@ class Case:
     request: Request | None
 
     def __str__(self) -> str:
-        at = f"{self.request.role} #{self.request.number} {self.request.path}" if self.request else "the whole run"
+        asked = self.request
+        at = f"{asked.role} #{asked.number} {plain(asked.path)}" if asked else "the whole run"
         return f"{self.command}, {self.fault} at {at}"
 
     @property
@@ -113,9 +117,10 @@ class Came:
 
 
 def struck(machine: Machine, case: Case) -> Came:
-    """Run the command under the fault, and look: at what it says, at the invariant, at what comes after."""
+    """Run the command under the fault, and look: at what it says and promises, at the invariant, at what comes after."""
     case.command.prepare(machine)
     arguments = filled(machine, case.command.arguments)
+    before = machine.oracle.before()
     machine.sandbox.forget_requests()
     if case.request is None:
         if case.kind == "cold":
@@ -133,10 +138,15 @@ def struck(machine: Machine, case: Case) -> Came:
         reached = len(machine.sandbox.control("GET", "/requests")) >= case.request.number
     machine.no_faults()
     wrong = said_badly(run, talks=case.command is INIT)
+    if case.kind == "oversize" and case.request and case.request.role in ("look", "write"):
+        cause_told = run.status == case.command.status or "with more than" in run.out + run.err
+        wrong += [] if cause_told else [f"it does not say that the answer is too large: {run.told}"]
     if case.command is INIT and run.status != 0 and (machine.sandbox.folder / "new").exists():
         wrong.append("it leaves something that it began to write")
-    if case.command not in TAKING:
-        wrong += machine.oracle.broken_now()
+    wrong += machine.oracle.broken_now()
+    if run.status == FAILED and before is not None:
+        machine.arrived()
+        wrong += machine.oracle.not_kept(before)
     if case.kind == "stuck":
         machine.oracle.restart_proxies()  # nothing else would bring that proxy to take a new link
     wrong += afterwards(machine, case.command)

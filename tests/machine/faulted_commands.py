@@ -1,8 +1,6 @@
-"""The commands that are struck by faults, by what they do to a virtual proxy; and what their arguments stand for."""
+"""The commands that are struck by faults, by what they do to a virtual proxy."""
 
-import re
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from machine.commands import COMMANDS, Command
@@ -15,13 +13,8 @@ def _released(machine: Machine) -> None:
     key = machine.sandbox.folder / "adopted.pem"
     key.unlink(missing_ok=True)
     assert machine.run("keys", "export", "portal", "--private", "--output", str(key)).status == 0
+    machine.oracle.lose()
     assert machine.run("release", "portal", "--yes").status == 0
-
-
-def _lost(machine: Machine) -> None:
-    """A virtual proxy in use, whose keyring is gone."""
-    machine.settled()
-    shutil.rmtree(machine.disk / "keys")
 
 
 def _settled(machine: Machine) -> None:
@@ -76,7 +69,7 @@ WRITING: Final = (
 TAKING: Final = (
     command("adopt --key", "adopt portal --key adopted.pem", _released),
     command("adopt --replace-key", "adopt portal --replace-key --yes --fingerprint FINGERPRINT", _released),
-    command("recover --replace-lost-key", "recover portal --replace-lost-key --yes --fingerprint FINGERPRINT", _lost),
+    KILLED["recover (lost key)"],
 )
 """These find a virtual proxy whose key the keyring does not have."""
 BY_JWT: Final = (
@@ -87,18 +80,3 @@ BY_JWT: Final = (
 FAULTED: Final = (*READING, *WRITING, *TAKING)
 SILENT: Final = (("due",), ("keys", "list"), ("keys", "export", "portal"), ("history",), ("release", "portal", "--yes"))
 """These ask nothing of the server."""
-
-
-def filled(machine: Machine, arguments: Sequence[str]) -> list[str]:
-    """The arguments with the server's fingerprint, the site's URL and folder, and a new folder in their places."""
-    server = machine.oracle.server()
-    new = machine.sandbox.folder / "new"
-    shutil.rmtree(new, ignore_errors=True)
-    places = {
-        "FINGERPRINT": (server.fingerprint if server else None) or "",
-        "adopted.pem": str(machine.sandbox.folder / "adopted.pem"),
-        "QRS": machine.sandbox.ready["qrs"],
-        "SITE": str(machine.sandbox.folder),
-        "NEW": str(new),
-    }
-    return [re.sub("|".join(places), lambda found: places[found[0]], item) for item in arguments]

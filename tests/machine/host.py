@@ -213,7 +213,8 @@ def running(folder: Path, *, power: bool = False, kind: type[Machine] = Machine)
         )
         cut = Disk(disk, folder / "shadow") if power else None
         environment = {name: value for name, value in os.environ.items() if not name.startswith(TRAPS)}
-        environment |= {"HOME": str(folder), "PYTHONPATH": str(TESTS), **(cut.environment if cut else {})}
+        paths = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
+        environment |= {"HOME": str(folder), "PYTHONPATH": paths, **(cut.environment if cut else {})}
         with subprocess.Popen(
             (sys.executable, "-m", "machine.boundaries"),
             stdin=subprocess.PIPE,

@@ -105,6 +105,18 @@ class Server:
     linked: list[str]
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a run began with: the certificates of which it may leave one if it fails, the links, and all keys there were.
+
+    A run that finds a change under way may go back to the key that was current before that change.
+    """
+
+    kept: frozenset[str]
+    linked: list[str]
+    keys: dict[str, jwk.RSAKey]
+
+
 class Oracle:
     """`folder` is the sandbox's, `disk` holds `keys` and `state`; `ahead` gives the seconds that the clocks are ahead."""
 
@@ -115,6 +127,8 @@ class Oracle:
         self._qrs = str(ready["qrs"])
         self._proxies = {proxy["host"]: str(proxy["url"]) for proxy in ready["proxies"]}
         self._ahead = ahead
+        self.lost: dict[str, jwk.RSAKey] = {}
+        """Keys that were in the keyring until it was lost, or given to somebody else: the server may show them all the same."""
         self._anyone = ssl.create_default_context(cafile=str(folder / "root.pem"))
         self._admin = ssl.create_default_context(cafile=str(folder / "root.pem"))
         self._admin.load_cert_chain(folder / "client.pem", folder / "client_key.pem")
@@ -222,7 +236,35 @@ class Oracle:
             return "in"
         return {401: "refused", 400: "elsewhere"}.get(status, f"status {status}")
 
+    def lose(self) -> None:
+        """The keyring is about to be lost, or its keys to be given away."""
+        self.lost = self._held(self.keyring())
+
+    def _held(self, keyring: Keyring) -> dict[str, jwk.RSAKey]:
+        return {**self.lost, **keyring.keys}
+
     # --- what must hold
+
+    def before(self) -> Before | None:
+        """What a run is about to begin with; None without a virtual proxy that holds a certificate."""
+        keyring, server = self.keyring(), self.server()
+        if server is None or server.fingerprint is None:
+            return None
+        return Before(frozenset((server.fingerprint, *keyring.stage("current"))), server.linked, self._held(keyring))
+
+    def not_kept(self, before: Before) -> list[str]:
+        """What exit status 1 promises and does not hold: that the key that was current is there still, and logs in."""
+        server = self.server()
+        shown = server.fingerprint if server else None
+        if shown not in before.kept:
+            kept = sorted(name[:12] for name in before.kept)
+            return [f"it failed, and the server shows {(shown or 'no certificate')[:12]}, not {' or '.join(kept)}"]
+        answers = {host: self.login(host, before.keys[shown]) for host in before.linked}
+        return [
+            f"it failed, and {shown[:12]}, which was current, is {answer} on {host}"
+            for host, answer in answers.items()
+            if answer != "in"
+        ]
 
     def broken_now(self) -> list[str]:
         """What must hold at every instant, and does not."""
@@ -234,19 +276,19 @@ class Oracle:
         if server is None:
             return []
         broken = []
-        shown = server.fingerprint
-        if shown is not None and shown not in keyring.keys:
+        shown, held = server.fingerprint, self._held(keyring)
+        if shown is not None and shown not in held:
             broken.append(f"the server shows {shown[:12]}, whose private key is not in the keyring")
         intent = keyring.index.get("intent")
         before = intent and intent["before_certificate"]
         if before and before not in keyring.certificates:
             broken.append("the certificate to be put back is not in the keyring")
-        newest_first = [key["fingerprint"] for key in reversed(keyring.index.get("keys", []))]
-        order = sorted((name for name in newest_first if name in keyring.keys), key=lambda name: name != shown)
+        newest_first = list(reversed(held))
+        order = sorted(newest_first, key=lambda name: name != shown)
         for host in server.linked:
             answers = []
             for name in order:
-                answers.append(self.login(host, keyring.keys[name]))
+                answers.append(self.login(host, held[name]))
                 if answers[-1] in ("in", "silent", "elsewhere"):
                     break
             if not {"in", "silent", "elsewhere"} & set(answers):

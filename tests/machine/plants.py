@@ -50,6 +50,13 @@ def promote_before_test() -> None:
     patch(steps, "test", promoting)
 
 
+def unknown_is_a_failure() -> None:
+    """That nobody knows whether the certificate is in place ends as if the old one were."""
+    from rotator.errors import ExitStatus, UnknownState
+
+    patch(UnknownState, "exit_status", ExitStatus.FAILED)
+
+
 def send_before_the_intent() -> None:
     """The certificate is sent, and only then written down."""
     from rotator import intents

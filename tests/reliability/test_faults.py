@@ -93,7 +93,7 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "keys prune": {"look": LOOKING, "login": {fault: {DONE} for fault in LOGGING_IN}},
     "adopt --key": {"look": LOOKING, "login": LOGGING_IN},
     "adopt --replace-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
-    "recover --replace-lost-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "recover (lost key)": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
 }
 """What §3 of the design promises of each command, by the request that is struck and by the fault."""
 STUCK: Final = {
@@ -104,7 +104,7 @@ STUCK: Final = {
     "rotate (jwt)": {FAILED},
     "rollback (jwt)": {FAILED},
     "adopt --replace-key": {FAILED},
-    "recover --replace-lost-key": {FAILED},
+    "recover (lost key)": {FAILED},
 }
 """A proxy that never takes the change: the new key does not log in there, and what can be undone is."""
 
@@ -158,9 +158,27 @@ def assert_as_promised(machine: Machine, command: Command, config: pytest.Config
         told += [f"{case}: {what}" for what in came.wrong]
         if came.run.status not in promised(case):
             told.append(f"{case}: not of {promised(case)}: {came.run.told}")
-    record("faults", command.name, struck=strikes)
     enough(strikes, len(chosen))  # where waiting makes the number of requests vary
     assert told == []
+    record("faults", command.name, struck=strikes)
+
+
+def test_a_failure_that_leaves_the_new_certificate_is_found(machine: Machine) -> None:
+    """A bug planted on purpose: exit status 1 where the question after the PUT was refused."""
+    command = next(command for command in FAULTED if command.name == "rotate")
+    every = [case for case in cases(machine, command) if case.request]
+    put = next(index for index, case in enumerate(every) if case.request and case.request.role == "write")
+    asked = next(
+        case for case in every[put:] if case.request and case.request.role == "look" and case.fault == "status=403"
+    )
+    machine.plants = ("unknown_is_a_failure",)
+    try:
+        came = struck(machine, asked)
+    finally:
+        machine.plants = ()
+        machine.fresh()
+    assert came.run.status == FAILED, came.run.told
+    assert any("it failed, and the server shows" in what for what in came.wrong), came.wrong
 
 
 @pytest.mark.parametrize("arguments", SILENT, ids=" ".join)

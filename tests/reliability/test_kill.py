@@ -1,4 +1,4 @@
-"""SIGKILL before and after each effect of six commands; then the next ordinary run. An oracle looks at every stage.
+"""SIGKILL before and after each effect of the commands that write; then the next ordinary run. An oracle looks at every stage.
 
 The points are what `machine.boundaries` counts in a run that is not killed: each request (before it, when it is sent,
 after its answer), each call of the keyring, each write of the journal, each file created, synced, renamed or removed.
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from machine.commands import COMMANDS, Command
-from machine.crashes import behind, crashed, crashes, points
+from machine.crashes import ALONE, Crash, behind, crashed, crashes, points
 from machine.host import Machine, Stop, running
-from sampling import record, sample
+from sampling import drawn, record, sample
 
 
 LEAST = 300
@@ -29,8 +29,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 def test_there_are_at_least_300_distinct_points(machine: Machine) -> None:
     found = {(command.name, *stop) for command in COMMANDS for stop in points(machine, command)}
-    record("kill", "points", points=len(found))
     assert len(found) >= LEAST
+    record("kill", "points", points=len(found))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
@@ -40,11 +40,13 @@ def test_killed_anywhere_the_next_run_gets_there(
     every = points(machine, command)
     writes = [stop for stop in every if stop[0].startswith(("sent PUT", "sent POST"))]
     name = f"kill {command}"
-    chosen = [(stop, False) for stop in sample(request.config, name, every, SAMPLE)]
-    chosen += [(stop, True) for stop in sample(request.config, f"{name}, late", writes, SAMPLE // 2)]
+    chance, alone = drawn(request.config, f"{name}, alone"), 0 if command.person else ALONE
+    chosen = [Crash(stop, alone=chance.random() < alone) for stop in sample(request.config, name, every, SAMPLE)]
+    late = sample(request.config, f"{name}, late", writes, SAMPLE // 2)
+    chosen += [Crash(stop, late=True, alone=chance.random() < alone) for stop in late]
     killed, broken = crashes(machine, command, chosen)
-    record("kill", command.name, killed=killed)
     assert broken == []
+    record("kill", command.name, killed=killed)
 
 
 @pytest.fixture
@@ -68,9 +70,9 @@ def test_killed_while_the_proxies_serve_the_old_certificate_the_next_run_gets_th
     last = next(index for index, label in enumerate(labels) if index > first and label.startswith("sent GET /portal"))
     chosen = sample(request.config, f"kill {command}, slowly", every[first:last], SAMPLE_SLOWLY)
     seen: list[list[str]] = []
-    _, broken = crashes(machine, command, [(stop, False) for stop in chosen], look=lambda: seen.append(behind(machine)))
-    record("kill", f"{command.name}, slowly", killed_with_proxies_behind=sum(map(bool, seen)))
+    _, broken = crashes(machine, command, [Crash(stop) for stop in chosen], look=lambda: seen.append(behind(machine)))
     assert broken == []
+    record("kill", f"{command.name}, slowly", killed_with_proxies_behind=sum(map(bool, seen)))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_a_bug_planted_on_purpose_is_found(machine: Machine, plant: str, name: s
     machine.settled()
     machine.plants = (plant,)
     try:
-        broken = crashed(machine, command, stop)
+        broken = crashed(machine, command, Crash(stop))
     finally:
         machine.plants = ()
         machine.fresh()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from machine.commands import COMMANDS, Command
-from machine.crashes import crashes, points
+from machine.crashes import ALONE, Crash, crashes, points
 from machine.host import Machine, Stop, running
 from machine.power import Disk
-from sampling import record, sample
+from sampling import drawn, record, sample
 
 
 SAMPLE = 3
@@ -84,9 +84,10 @@ def test_the_power_fails_anywhere_and_the_next_run_gets_there(
     machine: Machine, command: Command, request: pytest.FixtureRequest
 ) -> None:
     chosen = sample(request.config, f"power {command}", points(machine, command), SAMPLE)
-    cut, broken = crashes(machine, command, [(stop, False) for stop in chosen])
-    record("power", command.name, cut=cut)
+    chance, alone = drawn(request.config, f"power {command}, alone"), 0 if command.person else ALONE
+    cut, broken = crashes(machine, command, [Crash(stop, alone=chance.random() < alone) for stop in chosen])
     assert broken == []
+    record("power", command.name, cut=cut)
 
 
 SET: Stop = ("after PUT /qrs/virtualproxyconfig/ID of localhost", 1)
@@ -106,7 +107,7 @@ def test_an_fsync_left_out_is_found(machine: Machine, plant: str, name: str, sto
     machine.settled()
     machine.plants = (plant,)
     try:
-        _, broken = crashes(machine, command, [(stop, False)])
+        _, broken = crashes(machine, command, [Crash(stop)])
     finally:
         machine.plants = ()
         machine.fresh()
