@@ -53,7 +53,7 @@ def observe(scene: Scene, ring: Ring) -> Observed:
     if not proxies:
         raise Refused(
             f"{name}: the virtual proxy {prefix!r} is linked to no proxy, so nobody can log in through it",
-            hint=f"link it: rotator create-proxy {name}; or in the QMC, where it serves a key that is not rotator's",
+            hint=f"link it: rotator create-proxy {name}; or in the QMC, where the current key is lost or it serves another",
         )
     return Observed(ring, virtual_proxy, proxies)
 

@@ -1,7 +1,8 @@
 """What a run finds at its start: every case of server, keyring and journal, each with its decision."""
 
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 from values import NOW, key, observed, ring
@@ -29,14 +30,16 @@ KEYRING = {
     "none": set[Fingerprint](),
 }
 
-TEST, SET, UNDO, ALIGN, LOST, UNKNOWN, RESTORE, DONE, LATER = (
+TEST, SET, UNDO, ALIGN, OTHER, LOST, UNKNOWN, RESTORE, NOTHING, DONE, LATER = (
     "test it and finish",
     "set it again, test, finish",
     "put the old one back",
+    "make it current, whatever was under way",
     "make it current",
     "lost",
     "unknown",
     "put the certificate back",
+    "nothing on either side",
     "settled",
     "ask later",
 )
@@ -45,9 +48,11 @@ ANSWERS = {
     SET: Found(Finding.UNFINISHED, Way.CONCLUDE, Step.SET),
     UNDO: Found(Finding.UNFINISHED, Way.CONCLUDE, Step.UNDO),
     ALIGN: Found(Finding.OVERTAKEN, Way.ALIGN),
+    OTHER: Found(Finding.OTHER_STAGE, Way.ALIGN),
     LOST: Found(Finding.LOST_KEY, Way.PERSON),
     UNKNOWN: Found(Finding.UNKNOWN_KEY, Way.PERSON),
     RESTORE: Found(Finding.NO_CERTIFICATE, Way.RESTORE),
+    NOTHING: Found(Finding.NOTHING, Way.NONE),
     DONE: Found(Finding.SETTLED, Way.NONE, Step.CREATE),
     LATER: Found(Finding.UNASKED, Way.LATER),
 }
@@ -96,37 +101,58 @@ def test_a_change_under_way(keys: str, server: str, keyring: str, memory: Memory
     assert assess(evidence) == ANSWERS[answer]
 
 
-@pytest.mark.parametrize("memory", list(Memory))
-@pytest.mark.parametrize(
-    ("keys", "shown", "held", "answer"),
-    [
-        (SETTLED, "a", "apr", DONE),
-        (SETTLED, "a", "pr", LOST),
-        (SETTLED, "p", "apr", Found(Finding.OTHER_STAGE, Way.ALIGN)),
-        (SETTLED, "r", "apr", Found(Finding.OTHER_STAGE, Way.ALIGN)),
-        (SETTLED, "p", "ar", LOST),
-        (SETTLED, "x", "apr", UNKNOWN),
-        (SETTLED, None, "apr", RESTORE),
-        (SETTLED, None, "pr", LOST),
-        (ring(), "x", "", UNKNOWN),
-        (ring(), None, "", Found(Finding.NOTHING, Way.NONE)),
-        (ring(key("b", Stage.PENDING)), "b", "b", Found(Finding.OTHER_STAGE, Way.ALIGN)),
-    ],
-)
-def test_nothing_under_way(keys: Ring, shown: str | None, held: str, answer: str | Found, memory: Memory) -> None:
-    evidence = Evidence(
-        keys, Fingerprint(shown * 64) if shown else None, frozenset(Fingerprint(letter * 64) for letter in held), memory
-    )
-    # A key that is not known to a keyring which was more once was lost with the rest.
-    expected = LOST if answer == UNKNOWN and memory is Memory.NEWER else answer
-    assert assess(evidence) == (ANSWERS[expected] if isinstance(expected, str) else expected)
+RINGS = ("", "a", "ap", "apr", "ab", "abpr", "b", "br", "r")
+"""The keys of a ring without an intent, by their letters: none, settled, prepared, and a first one that is not set yet."""
+STAGES = {"a": Stage.CURRENT, "b": Stage.PENDING, "p": Stage.PREVIOUS, "r": Stage.RETIRED}
+# Nothing under way, by the key that the server shows, and whether the keyring gives it; of none, whether the current one.
+WITHOUT_AN_INTENT = {
+    #          given  not given
+    "a": (DONE, LOST),
+    "b": (OTHER, LOST),
+    "p": (OTHER, LOST),
+    "r": (OTHER, LOST),
+    "not of the ring": (UNKNOWN, UNKNOWN),
+    "none": (RESTORE, LOST),
+    "none, and no current key": (NOTHING, NOTHING),
+}
+
+
+def row(keys: str, shown: str | None) -> str:
+    if shown is None:
+        return "none" if "a" in keys else "none, and no current key"
+    return shown if shown in keys else "not of the ring"
+
+
+def fingerprints(letters: Iterable[str]) -> frozenset[Fingerprint]:
+    return frozenset(Fingerprint(letter * 64) for letter in letters)
+
+
+def subsets(letters: str) -> list[tuple[str, ...]]:
+    """Of the keys of a ring those whose private half the keyring gives: all, some or none."""
+    return [found for count in range(len(letters) + 1) for found in combinations(letters, count)]
 
 
 @pytest.mark.parametrize("memory", list(Memory))
-@pytest.mark.parametrize("held", KEYRING.values(), ids=KEYRING)
-@pytest.mark.parametrize("keys", [SETTLED, OPEN, UNDOING, ring()], ids=["settled", "open", "undoing", "nothing"])
-def test_a_server_that_gives_no_answer_is_asked_again_later(keys: Ring, held: set[Fingerprint], memory: Memory) -> None:
-    assert assess(Evidence(keys, None, frozenset(held), memory, asked=False)) == ANSWERS[LATER]
+@pytest.mark.parametrize("shown", [*STAGES, "x", None])
+@pytest.mark.parametrize("keys", RINGS)
+def test_nothing_under_way(keys: str, shown: str | None, memory: Memory) -> None:
+    made = ring(*(key(letter, STAGES[letter]) for letter in keys))
+    server = Fingerprint(shown * 64) if shown else None
+    for held in subsets(keys):
+        answer = WITHOUT_AN_INTENT[row(keys, shown)][(shown or "a") not in held]
+        # A key that is not known to a keyring which was more once was lost with the rest.
+        expected = LOST if answer == UNKNOWN and memory is Memory.NEWER else answer
+        assert assess(Evidence(made, server, fingerprints(held), memory)) == ANSWERS[expected], held
+
+
+@pytest.mark.parametrize("memory", list(Memory))
+@pytest.mark.parametrize("keys", [*RINGS, "open", "undoing"])
+def test_a_server_that_gives_no_answer_is_asked_again_later(keys: str, memory: Memory) -> None:
+    under_way = {"open": OPEN, "undoing": UNDOING}.get(keys)
+    letters = "abp" if under_way else keys
+    made = under_way or ring(*(key(letter, STAGES[letter]) for letter in letters))
+    for held in subsets(letters):
+        assert assess(Evidence(made, None, fingerprints(held), memory, asked=False)) == ANSWERS[LATER], held
 
 
 def test_a_first_key_goes_on_from_no_certificate_at_all() -> None:

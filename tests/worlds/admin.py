@@ -59,7 +59,8 @@ def _follow(world: World, rotator: Rotator, last: Ended | None) -> Ended:
     if last is None or last.exit == 0:
         return rotator.run("rotate --now")
     shown = world.shown()
-    if "link it" in last.hint and "in the QMC" in last.hint and shown != rotator.current:
+    serves = shown == rotator.current and shown in rotator.keyring.fingerprints()
+    if "link it" in last.hint and "in the QMC" in last.hint and not serves:
         world.server.relink(world.prefix, HOSTS)
         return rotator.run("rotate --now")
     commands = COMMAND.findall(last.hint)

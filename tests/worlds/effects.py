@@ -16,13 +16,18 @@ REFUSED: Final = "refused"
 """Not done, and said so: the connection is refused, the keyring is locked, the disk is full."""
 VANISH: Final = "vanish"
 """A keyring: this write and all that follow are gone when the process ends. Elsewhere as `refused`."""
+CRASH_SENT: Final = "crash sent"
+"""A write to the server: on its way, and may land later, when the process ends. A question: the process ends. Elsewhere
+as `refused`."""
+AWAY: Final = "away"
+"""A server: as `late`, and QRS answers this run nothing more. Elsewhere as `refused`."""
 PAGE: Final = "page"
 """A server: done, and answered with a web page. Elsewhere as `lost`."""
 GARBLED: Final = "garbled"
 """A server: done, but TLS breaks in the answer. A keyring: it hangs, and stores at the call after the next. Elsewhere as `lost`."""
 STATUSES: Final = ("400", "401", "403", "404", "409", "500", "503")
 """A server: not done, and answered with this status. Elsewhere as `refused`."""
-ACTS: Final = (CRASH_BEFORE, CRASH_AFTER, LOST, LATE, REFUSED, VANISH, PAGE, GARBLED, *STATUSES)
+ACTS: Final = (CRASH_BEFORE, CRASH_AFTER, CRASH_SENT, LOST, LATE, AWAY, REFUSED, VANISH, PAGE, GARBLED, *STATUSES)
 
 
 class Crash(BaseException):
@@ -51,6 +56,7 @@ class Effects:
         self._watch = watch
         self.dead = False
         self.disturbed = False
+        self.away = False
         self.seen: Counter[str] = Counter()
         self.struck: list[tuple[str, ...]] = []
         self.trace: list[tuple[str, ...]] = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from worlds.admin import settle
 from worlds.effects import VANISH, Stroke
+from worlds.keyring import KEY
 from worlds.rotators import Ended, Rotator, adopting
 from worlds.server import CERTIFICATE, HOSTS
 from worlds.world import World
@@ -30,6 +31,22 @@ MEANWHILE: Final = {
     "other rotator": SECOND,
 }
 """What somebody else may do while a run is at work, and what an example must be about for it."""
+LATER: Final = {
+    "nothing": None,
+    "the next run": None,
+    "in the middle of the next run": None,
+    "a look": None,
+    "a day": None,
+    "lost state": FILES,
+    "restored state": FILES,
+    "lost keyring": FILES,
+    "restored keyring": FILES,
+    "lost key": FILES,
+    "clock": CLOCKS,
+    "server clock": CLOCKS,
+    "second rotator": SECOND,
+}
+"""What may happen between the end of a run and the landing of what it sent, and what an example must be about for it."""
 
 
 class Happenings:
@@ -40,6 +57,8 @@ class Happenings:
         self.counts = counts
         self.states: dict[str, list[Path]] = {}
         self.keyrings: dict[str, list[dict[str, str]]] = {}
+        self.copying = False
+        """Whether keyring and state are copied before every run, for somebody to restore."""
         self.person = False
         """Whether something has happened since the last settling that asks for a person."""
 
@@ -47,6 +66,8 @@ class Happenings:
 
     def run(self, who: int, command: str, drawn: Sequence[Drawn]) -> Ended:
         rotator = self.pick(who)
+        if self.copying:
+            self.copy(who)
         ended = rotator.run(command, [self._stroke(rotator, *each) for each in drawn])
         self.counts["runs"] += 1
         self.counts["effects"] += ended.effects.seen["any"]
@@ -79,8 +100,43 @@ class Happenings:
         self.counts["runs at the same time"] += 1
         rotator.run(["rotate --now", "rotate", "rollback"][number % 3])
 
+    def sent(self, who: int, command: str, act: str, later: str, number: int, *, undo: bool) -> Ended:
+        """A run ends with a write on its way, an undo's perhaps; something else happens, and then it lands."""
+        late = self.world.server.late
+        before, write = len(late), ("PUT qrs", 1)
+        if self.world.shown() is None:
+            command, write = "create-proxy", ("POST qrs", 1)
+        elif undo:
+            self.world.server.node(HOSTS[1]).stuck = True
+            write = ("PUT qrs", 2)
+        ended = self.run(who, command, [(*write, act, 1, number)])
+        if len(late) == before:
+            return ended
+        self.counts["runs that ended with a write on its way"] += 1
+        do: dict[str, Callable[[], Any]] = {
+            "nothing": lambda: None,
+            "the next run": lambda: self.run(who, "rotate --now", []),
+            "in the middle of the next run": lambda: self.run(who, "rotate --now", [("PUT qrs", 1, "land", 1, before)]),
+            "a look": lambda: self.run(who, "verify", []),
+            "a day": lambda: self.world.timeline.elapse(86400.0),
+            "lost state": lambda: self.lose_state(who),
+            "restored state": lambda: self.restore_state(who, number),
+            "lost keyring": lambda: self.lose_keyring(who),
+            "restored keyring": lambda: self.restore_keyring(who, number),
+            "lost key": lambda: self.lose_key(who, number),
+            "clock": lambda: self.clock(who, [-3600.0, 3600.0][number % 2]),
+            "server clock": lambda: self.server_clock([-3600.0, 3600.0][number % 2]),
+            "second rotator": self.second,
+        }
+        do[later]()
+        self.land(before)
+        return ended
+
     def settled(self) -> None:
         """The faults are gone, and a rotation of each rotator completes."""
+        while self.world.server.late:
+            self.land(0)
+            self.world.watch()
         for rotator in self.world.rotators:
             ordinary = rotator.current is not None and not self.person
             runs = settle(self.world, rotator, ordinary=ordinary)
@@ -160,6 +216,18 @@ class Happenings:
         self.counts["keyrings lost"] += 1
         self.world.lose_keyring(self.pick(who))
 
+    def lose_key(self, who: int, number: int) -> None:
+        """The keyring has lost one private key, `number` counted from the newest; its certificate is still there."""
+        rotator = self.pick(who)
+        names = [name for name in rotator.keyring.items if KEY in name]
+        if names:
+            gone = names[-1 - number % len(names)]
+            self.person = True
+            self.counts["keys lost"] += 1
+            self.world.lose_keyring(
+                rotator, {name: text for name, text in rotator.keyring.items.items() if name != gone}
+            )
+
     def restore_keyring(self, who: int, number: int) -> None:
         rotator = self.pick(who)
         copies = self.keyrings.get(rotator.name)
@@ -185,7 +253,7 @@ class Happenings:
         """Another host, with a keyring and a state of its own, is given the same key."""
         shown = self.world.shown()
         key = self.world.key(shown) if shown else None
-        if key is not None:
+        if key is not None and len(self.world.rotators) == 1:
             self.counts["second rotators"] += 1
             self.person = True
             self.world.rotator("two").run("adopt", verb=adopting(key))

@@ -172,7 +172,7 @@ class Rotator:
         self.effects = self.keyring.effects = effects
         self.verb = command
         if not outer[1]:
-            self.unfinished = self._document().get("intent") is not None
+            self.unfinished = self.intent() is not None
             world.begins(self)
         session = _Quiet(command, _config=self.config)
         session.told = []
@@ -209,8 +209,12 @@ class Rotator:
 
     def ends(self) -> set[str | None]:
         """Both ends of the open intent: a key that was lost meanwhile may still have to be undone."""
-        intent = self._document().get("intent") or {}
+        intent = self.intent() or {}
         return {intent.get("before"), intent.get("after")}
+
+    def intent(self) -> dict[str, Any] | None:
+        """The change under way."""
+        return self._document().get("intent")
 
     def shown_current(self) -> str | None:
         """The fingerprint of the current key."""

@@ -25,6 +25,7 @@ from worlds.timeline import ServerClock, Timeline
 
 
 CERTIFICATE: Final = "jwtPublicKeyCertificate"
+VIRTUAL_PROXIES: Final = "/qrs/virtualproxyconfig"
 LATEST: Final = 6 * 86400.0
 """Seconds after which a request that timed out is not applied any more: a day less than a sent key is kept."""
 HOSTS: Final = ("central.example.com", "rim.example.com")
@@ -181,12 +182,17 @@ class Server:
         return self.repository_answer(request).status < 300
 
     def could_land(self) -> Iterator[str]:
-        """The certificates of the PUTs on their way that the server would take if they came now."""
+        """The certificates of the requests on their way that the server would take if they came now."""
         for sent, request in self.late:
-            body, stored = body_of(request), self.repository.virtual_proxies.get(request.path.rsplit("/", 1)[1])
-            if stored is None or CERTIFICATE not in body or self.timeline.seconds - sent > LATEST:
+            body = body_of(request)
+            if CERTIFICATE not in body or self.timeline.seconds - sent > LATEST:
                 continue
-            if stored["modifiedDate"] <= body["modifiedDate"]:
+            if request.method == "POST":
+                taken = self.virtual_proxy(body["prefix"]) is None
+            else:
+                stored = self.repository.virtual_proxies.get(request.path.rsplit("/", 1)[1])
+                taken = stored is not None and stored["modifiedDate"] <= body["modifiedDate"]
+            if taken:
                 yield body[CERTIFICATE]
 
     # --- other people

@@ -19,7 +19,7 @@ from rotator.qlik.login import ProxyLogins
 from rotator.qlik.qrs import Qrs
 from rotator.qlik.routes import Route
 from rotator.qlik.sessions import ProxySessions
-from worlds.effects import CRASH_AFTER, GARBLED, LATE, LOST, PAGE, REFUSED, STATUSES, VANISH
+from worlds.effects import AWAY, CRASH_AFTER, CRASH_SENT, GARBLED, LATE, LOST, PAGE, REFUSED, STATUSES, VANISH
 from worlds.server import Down, Request
 
 
@@ -59,13 +59,17 @@ class Wire:
         world, effects = self._rotator.world, self._rotator.effects
         world.timeline.elapse(TOOK)
         act = effects.strike("request", self._service, f"{method} {self._service}", f"{self._service} {self._host}")
+        world.sends(self._rotator, request)
         if act in STATUSES:
             return self._answered(request, int(act), b"made up", {}, {})
-        if act in (REFUSED, VANISH):
+        if act in (REFUSED, VANISH) or (effects.away and self._service == "qrs"):
             raise self._failure(ConnectionRefusedError(), request)
-        if act == LATE:
+        if act in (LATE, AWAY, CRASH_SENT):
             if method != "GET" and self._service == "qrs":
                 world.server.keep_for_later(copy.deepcopy(request))
+            if act == CRASH_SENT:
+                effects.die()
+            effects.away = effects.away or act == AWAY
             world.timeline.elapse(limit)
             raise self._failure(RemoteDisconnected(""), request)
         try:

@@ -24,7 +24,7 @@ from worlds import pool
 from worlds.effects import VANISH
 from worlds.keyring import INDEX, spki
 from worlds.rotators import Ended, Rotator
-from worlds.server import CERTIFICATE, HOSTS, Request, Server, fingerprint
+from worlds.server import CERTIFICATE, HOSTS, VIRTUAL_PROXIES, Request, Server, body_of, fingerprint
 from worlds.timeline import Timeline
 
 
@@ -53,12 +53,14 @@ class World:
         self.outside: dict[str, PrivateKey] = {}
         """Keys that other people hold."""
         self.lost: set[str] = set()
-        """Keys that were in a keyring until the keyring itself was lost."""
+        """Keys that were in a keyring until the keyring itself was lost, and have not come back."""
         self.made: list[PrivateKey] = []
         self.others: dict[str, PrivateKey] = {}
         self._accepted: set[tuple[str, str]] = set()
         self._before: dict[str, str | None] = {}
         self._wrote: dict[str, bool] = {}
+        self._found: dict[tuple[str, str], str] = {}
+        """The certificate that the server held when a rotator's intent was opened: what an undo may put back."""
         self.rotators: list[Rotator] = []
         self.one = self.rotator("one")
 
@@ -83,6 +85,24 @@ class World:
         return self.spec.prefix
 
     # --- what rotator does to the server
+
+    def sends(self, rotator: Rotator, request: Request) -> None:
+        """A request goes out, and may arrive whenever it likes: what it brings, somebody must be able to log in with.
+
+        Raises Broken where the key of its certificate is not in the keyring now, unless an undo puts back what was there.
+        """
+        if request.method not in ("PUT", "POST") or not request.path.startswith(VIRTUAL_PROXIES):
+            return
+        text = str(body_of(request).get(CERTIFICATE) or "")
+        brought = _known_fingerprint(text)
+        if brought is None or brought in rotator.keyring.fingerprints() or text == self._way_back(rotator):
+            return
+        raise Broken(f"{rotator.verb} sends the certificate of {brought[:12]}, whose key it does not have")
+
+    def _way_back(self, rotator: Rotator) -> str | None:
+        """The certificate that was there before the change under way; None without one."""
+        intent = rotator.intent()
+        return self._found.get((rotator.name, intent["id"])) if intent else None
 
     def answer(self, rotator: Rotator, service: str, host: str, request: Request) -> web.Response:
         """The server's answer to a rotator's request. Raises Down, and Broken where the request breaks a promise."""
@@ -117,9 +137,10 @@ class World:
             raise Broken(f"{rotator.verb} changed {sorted(changed - allowed)}")
         shown, goes = _known_fingerprint(before[CERTIFICATE]), _known_fingerprint(after[CERTIFICATE])
         theirs = rotator.keyring.fingerprints() | rotator.ends() | {rotator.confirmed, goes, None}
-        if shown in theirs:
-            return
-        raise Broken(f"{rotator.verb} overwrote the certificate of {str(shown)[:12]}, which it does not know")
+        if shown not in theirs:
+            raise Broken(f"{rotator.verb} overwrote the certificate of {str(shown)[:12]}, which it does not know")
+        if goes is None and shown is not None and self._way_back(rotator) != "":
+            raise Broken(f"{rotator.verb} took the certificate of {shown[:12]} away, and put none in its place")
 
     # --- what rotator does to a keyring
 
@@ -128,6 +149,9 @@ class World:
         if not item.endswith(INDEX):
             return
         ring = json.loads(text)
+        if ring["intent"] is not None:
+            found = self.server.virtual_proxy(self.prefix)
+            self._found.setdefault((rotator.name, ring["intent"]["id"]), found[CERTIFICATE] if found else "")
         current = next((key["fingerprint"] for key in ring["keys"] if key["stage"] == "current"), None)
         was = rotator.current
         rotator.current = current
@@ -143,9 +167,9 @@ class World:
 
     def known(self) -> set[str]:
         """The keys that somebody has, or could have but for a keyring that was lost."""
-        return (
-            set().union(*(rotator.keyring.fingerprints() for rotator in self.rotators)) | set(self.outside) | self.lost
-        )
+        held = set[str]().union(*(rotator.keyring.fingerprints() for rotator in self.rotators))
+        self.lost -= held
+        return held | set(self.outside) | self.lost
 
     def watch(self) -> None:
         """At every instant: the server's certificate, and each that a proxy serves, belongs to a key in the keyring."""
