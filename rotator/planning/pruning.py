@@ -41,7 +41,9 @@ def _cannot_return(key: KeyVersion, observed: VirtualProxy, now: datetime) -> bo
 
 
 def _moment(text: str) -> datetime | None:
+    """A `modifiedDate`; None where it is none, or does not say which time zone it is of."""
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    return moment if moment.tzinfo is not None else None

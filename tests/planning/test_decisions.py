@@ -134,7 +134,7 @@ def test_lists_that_shrank_are_not_put() -> None:
 
 def test_baselines_hold_ids() -> None:
     assert baseline_of(observed("a")) == Baseline(nodes=frozenset({"n1"}))
-    entity = {"tags": [{"id": "t"}, {"name": "no id"}, None], "customProperties": [{"id": "c"}]}
+    entity = {"tags": [{"id": "t"}, {"name": "no id"}, {"id": {}}, {"id": 1}, None], "customProperties": [{"id": "c"}]}
     assert baseline_of(observed("a", entity=entity)) == Baseline(
         nodes=frozenset(), tags=frozenset({"t"}), custom_properties=frozenset({"c"})
     )

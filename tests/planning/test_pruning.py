@@ -51,6 +51,7 @@ def test_both_ends_of_a_change_under_way_stay_and_a_key_that_is_to_be_handed_ove
         (retired("d", 99, over="2026-01-01T00:00:00.000Z"), False),  # the entity has not changed since it was sent
         (retired("d", 99, over="2026-01-01T00:00:00.001Z"), False),
         (retired("d", 99, over="yesterday"), False),
+        (retired("d", 99, over="2025-12-31T23:59:59"), False),  # of no time zone: nobody knows which came first
         (retired("d", 99, over=None), True),
     ],
 )
