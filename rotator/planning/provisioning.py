@@ -13,6 +13,7 @@ from rotator.planning.recovery import Finding, Found
 
 
 ALL: Final = "*"
+_SHORT: Final = 100
 _WORDS: Final = re.compile(r"([A-Za-z0-9]+([_-]+[A-Za-z0-9]+)*)?")
 
 
@@ -119,8 +120,9 @@ def _check_names(spec: ProxySpec, observed: VirtualProxy | None, others: Sequenc
 
 
 def _which(other: VirtualProxy) -> str:
-    """By its prefix, or by its id where the prefix could be markup in a notice."""
-    return f"the prefix {other.prefix!r}" if _WORDS.fullmatch(other.prefix) else f"the id {other.id}"
+    """By its prefix, or by its id where the prefix could be markup in a notice, or fill it."""
+    plain = len(other.prefix) <= _SHORT and _WORDS.fullmatch(other.prefix)
+    return f"the prefix {other.prefix!r}" if plain else f"the id {other.id}"
 
 
 def _same(one: str, other: str) -> bool:

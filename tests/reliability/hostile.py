@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
@@ -36,6 +36,11 @@ DATES: Final = [
     "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "0", "\xff\xfe", "Mon, 01 Jan 2024 00:00:00 " + "9" * 5000,
     "Sun, 06 Nov 1994 08:49:37 GMT" * 1000,
 ]  # fmt: skip
+LISTS: Final = {
+    "loadBalancingServerNodes", "tags", "customProperties", "jwtAttributeMap", "websocketCrossOriginWhiteList", "roles",
+    "virtualProxies", "privileges",
+}  # fmt: skip
+"""Fields that hold lists, or null."""
 STATUSES: Final = [
     200, 201, 202, 204, 205, 206, 226, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 407, 409, 410, 418, 421, 429,
     451, 500, 501, 502, 503, 504, 511, 599, 600, 999,
@@ -89,6 +94,15 @@ def _certificates() -> list[str]:
     ]
 
 
+def _entities(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a body."""
+    if isinstance(value, dict):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in tuple(inner):
+        yield from _entities(item)
+
+
 class Answers:
     """The answers of all cases under one seed."""
 
@@ -136,6 +150,7 @@ class Case:
             return
         kinds = (
             (self._mutated,) * 7
+            + (self._mistyped,) * 3
             + (self._said,) * 4
             + (self._headed, self._headed, self._bomb, self._broken, self._json)
         )
@@ -178,6 +193,21 @@ class Case:
         else:
             value[key] = self._replaced(item)
         return value
+
+    def _mistyped(
+        self, handler: BaseHTTPRequestHandler, status: int, body: Any, headers: list[tuple[str, str]]
+    ) -> None:
+        """The proper body with items of wrong types in the lists that it is known to hold."""
+        changed = json.loads(json.dumps(body))
+        for entity in _entities(changed):
+            for name in LISTS & entity.keys():
+                if self._chance.random() < 0.5:
+                    entity[name] = [*(entity[name] or []), *(self._mistype() for _ in range(3))]
+        _send(handler, status, json.dumps(changed).encode(), headers)
+
+    def _mistype(self) -> Any:
+        field = self._chance.choice(("id", "id", "id", "jwtAttribute", "senseAttribute", "hostName"))
+        return self._chance.choice([{field: self._rubbish()}, {field: self._rubbish()}, self._rubbish()])
 
     def _rubbish(self) -> Any:
         return self._chance.choice(RUBBISH)
