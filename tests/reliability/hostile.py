@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
@@ -106,8 +106,9 @@ def _entities(value: Any) -> Iterator[dict[str, Any]]:
 class Answers:
     """The answers of all cases under one seed."""
 
-    def __init__(self, seed: str, operations: Sequence[str]) -> None:
+    def __init__(self, seed: str, operations: Sequence[str], deciding: Collection[str] = ()) -> None:
         self._seed = seed
+        self._deciding = deciding
         self._operations = operations
         self._certificates = _certificates()
         spaces = b" " * (40 * MB)
@@ -125,18 +126,29 @@ class Answers:
     def case(self, number: int) -> "Case":
         """One case, the same again under the same seed."""
         chance = random.Random(f"{self._seed}:{number}")
-        return Case(chance, chance.choice(self._operations), self._certificates, self._bombs)
+        operation = chance.choice(self._operations)
+        return Case(chance, operation, self._certificates, self._bombs, mistyped=operation in self._deciding)
 
 
 class Case:
-    """The answers to the requests of one operation, one after the other; half of them are proper, to get further in."""
+    """The answers to the requests of one operation, one after the other; half of them are proper, to get further in.
+
+    With `mistyped` most of the others pass for proper until somebody looks into their lists.
+    """
 
     def __init__(
-        self, chance: random.Random, operation: str, certificates: list[str], bombs: list[tuple[bytes, str]]
+        self,
+        chance: random.Random,
+        operation: str,
+        certificates: list[str],
+        bombs: list[tuple[bytes, str]],
+        *,
+        mistyped: bool,
     ) -> None:
         self._chance = chance
         self._certificates = certificates
         self._bombs = bombs
+        self._mostly_mistyped = mistyped
         self.operation = operation
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
@@ -150,7 +162,7 @@ class Case:
             return
         kinds = (
             (self._mutated,) * 7
-            + (self._mistyped,) * 3
+            + (self._mistyped,) * (20 if self._mostly_mistyped else 2)
             + (self._said,) * 4
             + (self._headed, self._headed, self._bomb, self._broken, self._json)
         )
@@ -207,7 +219,8 @@ class Case:
 
     def _mistype(self) -> Any:
         field = self._chance.choice(("id", "id", "id", "jwtAttribute", "senseAttribute", "hostName"))
-        return self._chance.choice([{field: self._rubbish()}, {field: self._rubbish()}, self._rubbish()])
+        value = self._chance.choice([{}, [], {"id": {}}, self._rubbish(), self._rubbish()])
+        return self._chance.choice([{field: value}, {field: value}, value])
 
     def _rubbish(self) -> Any:
         return self._chance.choice(RUBBISH)

@@ -34,7 +34,7 @@ def test_whatever_a_server_answers_comes_out_as_an_error_or_a_verdict(
     seed = drawn(pytestconfig, "hostile").getrandbits(64)
     cases = CASES * (5 if soaking(pytestconfig) else times(pytestconfig)) // BLOCKS
     operations = sorted(hostile_client.OPERATIONS) + [*hostile_client.DECIDING] * 3
-    answers = hostile.Answers(f"{seed}:{block}", operations)
+    answers = hostile.Answers(f"{seed}:{block}", operations, hostile_client.DECIDING)
     case = answers.case(0)
     errors = verdicts = 0
     with Scripted(lambda handler: case.answer(handler), tmp_path) as server:  # noqa: PLW0108 - another case each time
