@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SMALLEST_KEY_BITS: Final = 2048
 TOKEN_BACKDATE: Final = timedelta(seconds=60)
 """How long before its making a token begins: Qlik documents no allowance for clocks that differ."""
+EARLIEST: Final = datetime(1950, 1, 1, tzinfo=UTC)
+"""The first year that certificates are of (RFC 5280, 4.1.2.5); what says the year 1 leaves no room to reckon with."""
 _PUBLIC_EXPONENT: Final = 65537
 _CERTIFICATE_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _CERTIFICATE_END: Final = "-----END CERTIFICATE-----"
@@ -233,8 +235,8 @@ def inspect_certificate(text: str) -> CertificateInfo | None:
         return None
     return CertificateInfo(
         public=PublicKey(public),
-        not_before=begins,
-        not_after=ends,
+        not_before=max(begins, EARLIEST),
+        not_after=max(ends, EARLIEST),
         pem=certificate.public_bytes(serialization.Encoding.PEM).decode("ascii"),
     )
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,9 @@ from rotator.keys import PrivateKey
 WINDOW: Final = 24
 """Bytes of a secret number that no chance brings about: a leaked piece of twice this length is found."""
 DIGITS: Final = 40
+PAGE: Final = 4096
+LONGEST: Final = 2048
+"""Bytes of the longest form that is looked for."""
 SYS_PTRACE: Final = 19
 SYS_ADMIN: Final = 21
 TOKEN: Final = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")
@@ -119,13 +122,16 @@ def files(folder: Path, *excepted: str) -> dict[str, bytes]:
 class Watched:
     """A process under observation: its output, and what /proc showed of it while it ran.
 
-    It may have those files open whose name begins with one of `asked_for`.
+    It may have those files open whose name begins with one of `asked_for`. `refused` are the places of which /proc did
+    not let this account see anything, or not all.
     """
 
     command: Sequence[str | Path]
     environment: Mapping[str, str] = field(default_factory=dict)
     asked_for: tuple[str, ...] = ()
     seen: dict[str, set[bytes]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    status: int | None = None
 
     def run(self, stdin: bytes = b"", until: Callable[[], bool] = lambda: True) -> dict[str, bytes]:
         """Run it to its end. What was seen, by where. Its standard input ends only when `until()` holds."""
@@ -152,6 +158,7 @@ class Watched:
                 process.communicate()
             stop.set()
             watcher.join()
+        self.status = process.returncode
         return {"stdout": out, "stderr": err, **self.so_far()}
 
     def so_far(self) -> dict[str, bytes]:
@@ -160,8 +167,10 @@ class Watched:
 
     def _watch(self, pid: int, stop: threading.Event) -> None:
         while not stop.is_set():
-            for place, content in in_proc(pid, self.asked_for).items():
-                self.seen.setdefault(place, set()).add(content)
+            for place, content in in_proc(pid, self.asked_for, self.refused).items():
+                # A file that grows is seen time and again, nearly the same: what is new of it is kept.
+                pieces = (content[start : start + PAGE + LONGEST] for start in range(0, max(len(content), 1), PAGE))
+                self.seen.setdefault(place, set()).update(pieces)
             stop.wait(0.005)
 
 
@@ -172,21 +181,40 @@ def may(capability: int) -> bool:
     return bool(int(effective, 16) >> capability & 1)
 
 
-def in_proc(pid: int, asked_for: tuple[str, ...] = ()) -> dict[str, bytes]:
+def in_proc(pid: int, asked_for: tuple[str, ...] = (), refused: set[str] | None = None) -> dict[str, bytes]:
     """What /proc shows of a process: arguments, environment, and the data files it has open or mapped, deleted or not.
 
-    Programs and libraries are not read: they are everybody's; nor what it was `asked_for`.
+    Programs and libraries are not read: they are everybody's; nor what it was `asked_for`. What may not be seen is
+    added to `refused`.
     """
     proc = Path(f"/proc/{pid}")
     found = {}
+    refused = set() if refused is None else refused
     for name in ("cmdline", "environ"):
-        with suppress(OSError):
-            found[f"/proc/PID/{name}"] = (proc / name).read_bytes()
+        place = f"/proc/PID/{name}"
+        with _passing(place, refused):
+            found[place] = (proc / name).read_bytes()
     for name in ("fd", "map_files"):
-        with suppress(OSError):
-            contents = [_content(link, asked_for) for link in (proc / name).iterdir()]
-            found[f"/proc/PID/{name}"] = b"\n".join(contents)
+        place = f"/proc/PID/{name}"
+        with _passing(place, refused):
+            contents = []
+            for link in (proc / name).iterdir():
+                with _passing(place, refused):
+                    content = _content(link, asked_for)
+                    contents.append(content + b"\n" * (-len(content) % PAGE or PAGE))
+            found[place] = b"".join(contents)
     return found
+
+
+@contextmanager
+def _passing(place: str, refused: set[str]) -> Iterator[None]:
+    """What has ended meanwhile is not there to be seen; what is there and may not be seen is noted."""
+    try:
+        yield
+    except PermissionError:
+        refused.add(place)
+    except OSError:
+        pass
 
 
 _SYSTEM: Final = ("/usr", "/lib", "/dev", "/proc", "/sys", "/etc", sys.base_prefix, sys.prefix)
@@ -194,8 +222,7 @@ _SYSTEM: Final = ("/usr", "/lib", "/dev", "/proc", "/sys", "/etc", sys.base_pref
 
 def _content(link: Path, asked_for: tuple[str, ...]) -> bytes:
     """The file behind a link of /proc, which leads there even when it is deleted."""
-    with suppress(OSError):
-        target = link.readlink()
-        if link.is_file() and not str(target).startswith(_SYSTEM) and not target.name.startswith(asked_for or ("\0",)):
-            return link.read_bytes()[: 1 << 24]
+    target = link.readlink()
+    if link.is_file() and not str(target).startswith(_SYSTEM) and not target.name.startswith(asked_for or ("\0",)):
+        return link.read_bytes()[: 1 << 24]
     return b""

@@ -17,9 +17,9 @@ def with_certificate(observed: VirtualProxy, text: str) -> dict[str, Json]:
 def baseline_of(observed: VirtualProxy) -> Baseline:
     """The ids in the entity's lists as this caller sees them."""
     return Baseline(
-        nodes=_ids(observed.entity, "loadBalancingServerNodes"),
-        tags=_ids(observed.entity, "tags"),
-        custom_properties=_ids(observed.entity, "customProperties"),
+        nodes=ids(observed.entity, "loadBalancingServerNodes"),
+        tags=ids(observed.entity, "tags"),
+        custom_properties=ids(observed.entity, "customProperties"),
     )
 
 
@@ -42,7 +42,7 @@ def check_complete(name: str, auth: Auth, ring: Ring, observed: VirtualProxy) ->
         (due.tags - seen.tags, "tag"),
         (due.custom_properties - seen.custom_properties, "custom property", "custom properties"),
     )
-    missing = ", ".join(counted(len(ids), *words) for ids, *words in lost if ids)
+    missing = ", ".join(counted(len(gone), *words) for gone, *words in lost if gone)
     if missing:
         raise Refused(
             f"{name}: the service user does not see {missing} of the virtual proxy, and a PUT would erase them",
@@ -51,8 +51,10 @@ def check_complete(name: str, auth: Auth, ring: Ring, observed: VirtualProxy) ->
         )
 
 
-def _ids(entity: Mapping[str, Json], field: str) -> frozenset[str]:
+def ids(entity: Mapping[str, Json], field: str) -> frozenset[str]:
+    """The ids in one of the entity's lists, which is as it came: what is no text is none."""
     items = entity.get(field)
     if not isinstance(items, list):
         return frozenset()
-    return frozenset(str(item["id"]) for item in items if isinstance(item, dict) and "id" in item)
+    found = [item.get("id") for item in items if isinstance(item, dict)]
+    return frozenset(item for item in found if isinstance(item, str))

@@ -8,11 +8,12 @@ from typing import Final
 from rotator.errors import Refused
 from rotator.model import JWT_METHOD, Json, Node, ProxyService, ProxySpec, Ring, Stage, VirtualProxy
 from rotator.planning.drift import check_manageable, problem
-from rotator.planning.entity import CERTIFICATE_FIELD
+from rotator.planning.entity import CERTIFICATE_FIELD, ids
 from rotator.planning.recovery import Finding, Found
 
 
 ALL: Final = "*"
+_SHORT: Final = 100
 _WORDS: Final = re.compile(r"([A-Za-z0-9]+([_-]+[A-Za-z0-9]+)*)?")
 
 
@@ -119,8 +120,9 @@ def _check_names(spec: ProxySpec, observed: VirtualProxy | None, others: Sequenc
 
 
 def _which(other: VirtualProxy) -> str:
-    """By its prefix, or by its id where the prefix could be markup in a notice."""
-    return f"the prefix {other.prefix!r}" if _WORDS.fullmatch(other.prefix) else f"the id {other.id}"
+    """By its prefix, or by its id where the prefix could be markup in a notice, or fill it."""
+    plain = len(other.prefix) <= _SHORT and _WORDS.fullmatch(other.prefix)
+    return f"the prefix {other.prefix!r}" if plain else f"the id {other.id}"
 
 
 def _same(one: str, other: str) -> bool:
@@ -215,8 +217,8 @@ def _items(entity: Mapping[str, Json], field: str) -> list[Json]:
 
 def _added_nodes(entity: Mapping[str, Json], nodes: Sequence[Node]) -> list[Json]:
     there = _items(entity, "loadBalancingServerNodes")
-    ids = {item.get("id") for item in there if isinstance(item, dict)}
-    added: list[Json] = [{"id": node.id} for node in nodes if node.id not in ids]
+    known = ids(entity, "loadBalancingServerNodes")
+    added: list[Json] = [{"id": node.id} for node in nodes if node.id not in known]
     return there + added
 
 
@@ -226,13 +228,13 @@ def _added_texts(entity: Mapping[str, Json], texts: Sequence[str]) -> list[Json]
     return [*there, *(text for text in texts if text.casefold() not in known)]
 
 
-def _added_headers(entity: Mapping[str, Json], headers: Sequence[str]) -> str:
+def _added_headers(entity: Mapping[str, Json], headers: Sequence[str]) -> Json:
     """One text of `Name: value` lines; a header that is named replaces the line of its name."""
     text = entity.get("additionalResponseHeaders")
     lines = text.splitlines() if isinstance(text, str) else []
     wanted = {_header_name(line): line for line in headers}
     kept = [wanted.pop(_header_name(line), line) for line in lines]
-    return "\n".join([*kept, *wanted.values()]) if wanted or kept != lines else str(text or "")
+    return "\n".join([*kept, *wanted.values()]) if wanted or kept != lines else text
 
 
 def _header_name(line: str) -> str:

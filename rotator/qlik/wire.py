@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from rotator.errors import UnexpectedAnswer
@@ -15,6 +16,8 @@ from rotator.qlik.transport import Answer
 T = TypeVar("T")
 MOST_VALUES: Final = 1_000_000
 """Values in an answer: the lists of a large site have a tenth of that, and each takes up to 100 bytes of memory."""
+MOST_LEVELS: Final = 100
+"""Lists and objects within each other: the entities of QRS have a tenth of that, and each level costs all who read it."""
 _NAME: Final = re.compile(r"[\w.:-]{1,253}")
 """The characters of host names, of addresses and of ids: nothing that leads a URL elsewhere, or a reader astray.
 
@@ -33,10 +36,23 @@ def parsed(answer: Answer) -> Any:  # noqa: ANN401 - JSON of any shape
     if sum(answer.body.count(character) for character in (b",", b"[", b"{")) > MOST_VALUES:
         raise failed(UnexpectedAnswer, answer, "an answer of too many values", "is this the right server and port?")
     try:
-        return json.loads(answer.body)
+        found = json.loads(answer.body)
     except (ValueError, RecursionError):
         hint = "try again; then see what is between here and the server"
         raise failed(UnexpectedAnswer, answer, "an answer that is not JSON, or is cut short", hint) from None
+    if _deeper(found, MOST_LEVELS):
+        raise failed(UnexpectedAnswer, answer, "an answer of too many levels", "is this the right server and port?")
+    return found
+
+
+def _deeper(value: Json, most: int) -> bool:
+    level = [value]
+    for _ in range(most):
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        if not inner:
+            return False
+        level = [*chain.from_iterable(inner)]
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def many(answer: Answer) -> list[Mapping[str, Any]]:
@@ -86,7 +102,7 @@ def proxy_service(entity: Mapping[str, Any], answer: Answer) -> ProxyService:
     return ProxyService(
         id=_name(entity, "id", answer),
         host=_name(node, "hostName", answer),
-        central=bool(node.get("isCentral", False)),
+        central=node.get("isCentral") is True,
         listen_port=_port(settings, "listenPort", answer),
         rest_port=_port(settings, "restListenPort", answer),
         virtual_proxies=frozenset(_name(item, "id", answer) for item in linked),

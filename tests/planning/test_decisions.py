@@ -134,7 +134,7 @@ def test_lists_that_shrank_are_not_put() -> None:
 
 def test_baselines_hold_ids() -> None:
     assert baseline_of(observed("a")) == Baseline(nodes=frozenset({"n1"}))
-    entity = {"tags": [{"id": "t"}, {"name": "no id"}, None], "customProperties": [{"id": "c"}]}
+    entity = {"tags": [{"id": "t"}, {"name": "no id"}, {"id": {}}, {"id": 1}, None], "customProperties": [{"id": "c"}]}
     assert baseline_of(observed("a", entity=entity)) == Baseline(
         nodes=frozenset(), tags=frozenset({"t"}), custom_properties=frozenset({"c"})
     )
@@ -186,7 +186,13 @@ def test_names_that_are_taken(field: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("prefix", "named"),
-    [("my_other-1", "prefix 'my_other-1'"), ("", "prefix ''"), ("[a](https://b)", "id other"), ("www.b.c", "id other")],
+    [
+        ("my_other-1", "prefix 'my_other-1'"),
+        ("", "prefix ''"),
+        ("[a](https://b)", "id other"),
+        ("www.b.c", "id other"),
+        ("a" * 101, "id other"),
+    ],
 )
 def test_who_has_a_name_is_told_without_markup(prefix: str, named: str) -> None:
     other = observed("x", id="other", prefix=prefix, session_cookie="o")

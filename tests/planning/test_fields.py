@@ -28,6 +28,11 @@ def changes(entity: dict[str, Json], **desired: object) -> dict[str, Json]:
         ({}, {}, {}),
         ({}, {"nodes": ("*",)}, {"loadBalancingServerNodes": [{"id": "n1"}, {"id": "n2"}]}),
         ({}, {"nodes": ("CENTRAL",)}, {}),
+        (
+            {"loadBalancingServerNodes": [{"id": {}}, {"id": ["n2"]}, {"id": "n1"}, {}, None]},
+            {"nodes": ("*",)},
+            {"loadBalancingServerNodes": [{"id": {}}, {"id": ["n2"]}, {"id": "n1"}, {}, None, {"id": "n2"}]},
+        ),
         ({"loadBalancingServerNodes": []}, {}, {"loadBalancingServerNodes": [{"id": "n1"}, {"id": "n2"}]}),
         ({"loadBalancingServerNodes": None}, {}, {"loadBalancingServerNodes": [{"id": "n1"}, {"id": "n2"}]}),
         ({}, {"host_allow_list": ("a", "b")}, {"websocketCrossOriginWhiteList": ["a", "b"]}),
@@ -44,6 +49,7 @@ def changes(entity: dict[str, Json], **desired: object) -> dict[str, Json]:
         ),
         ({"additionalResponseHeaders": "X-F: 1\r\nX-A: 2"}, {"additional_response_headers": ("X-A: 2",)}, {}),
         ({"additionalResponseHeaders": None}, {"additional_response_headers": ()}, {}),
+        ({"additionalResponseHeaders": {"X-B": 3}}, {"additional_response_headers": ()}, {}),
         (
             {"additionalResponseHeaders": None},
             {"additional_response_headers": ("X-B: 3",)},

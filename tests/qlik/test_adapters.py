@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted import Script, Scripted, answering
+from values import key, observed, ring, spec
 
 from rotator.errors import (
     AuthenticationFailed,
@@ -29,7 +30,9 @@ from rotator.errors import (
     UnexpectedAnswer,
 )
 from rotator.keys import PrivateKey, inspect_certificate
-from rotator.model import Auth, Json, Outcome, ProbeRoute, ProxyService, Result, Site, User, Verdict
+from rotator.model import AnyTime, Auth, Json, Outcome, ProbeRoute, ProxyService, Result, Rotation, Site, User, Verdict
+from rotator.planning.due import DueReason, due
+from rotator.planning.rotation import as_served
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor
 from rotator.qlik.failures import excerpt
@@ -73,6 +76,7 @@ BAD = [
     (answering(200, b"null"), UnexpectedAnswer),
     (answering(200, b"\xff\xfe"), UnexpectedAnswer),
     (answering(200, b"[" * 100_000), UnexpectedAnswer),
+    (answering(200, b'{"deep": ' + b"[" * 200 + b"]" * 200 + b"}"), UnexpectedAnswer),
     (answering(200, b"{}", Content_Length="4000", Connection="close"), UnexpectedAnswer),
     (answering(200, gzip.compress(b" " * 40_000_000), Content_Encoding="gzip"), UnexpectedAnswer),
     # requests would read all of it, to know where it leads.
@@ -307,12 +311,17 @@ def test_where_connections_go() -> None:
     assert routes.loopback("localhost.example.com") == "localhost.example.com"
 
 
-def test_a_certificate_of_the_year_0_is_none_that_can_be_read() -> None:
+def test_a_certificate_of_the_year_0_is_none_that_can_be_read_and_one_of_the_year_1_has_ended() -> None:
     made = PrivateKey.generate(2048).certificate("portal", 40 * 365, datetime(2026, 1, 1, tzinfo=UTC))
     der = ssl.PEM_cert_to_DER_cert(made)
     (ends,) = re.findall(rb"20[56]\d{11}Z", der)
     assert inspect_certificate(made) is not None
     assert inspect_certificate(ssl.DER_cert_to_PEM_cert(der.replace(ends, b"0000" + ends[4:]))) is None
+    early = inspect_certificate(ssl.DER_cert_to_PEM_cert(der.replace(ends, b"00010101" + ends[8:])))
+    assert early is not None
+    served = as_served(ring(key()), observed(not_after=early.not_after))
+    anytime = spec(rotation=Rotation(windows=AnyTime()))
+    assert due(anytime, served, datetime(2026, 1, 1, tzinfo=UTC)).reason is DueReason.CERTIFICATE_ENDS
 
 
 def test_what_a_server_says_is_shown_by_a_terminal_and_not_obeyed() -> None:

@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
@@ -36,6 +36,11 @@ DATES: Final = [
     "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "0", "\xff\xfe", "Mon, 01 Jan 2024 00:00:00 " + "9" * 5000,
     "Sun, 06 Nov 1994 08:49:37 GMT" * 1000,
 ]  # fmt: skip
+LISTS: Final = {
+    "loadBalancingServerNodes", "tags", "customProperties", "jwtAttributeMap", "websocketCrossOriginWhiteList", "roles",
+    "virtualProxies", "privileges",
+}  # fmt: skip
+"""Fields that hold lists, or null."""
 STATUSES: Final = [
     200, 201, 202, 204, 205, 206, 226, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 407, 409, 410, 418, 421, 429,
     451, 500, 501, 502, 503, 504, 511, 599, 600, 999,
@@ -89,11 +94,21 @@ def _certificates() -> list[str]:
     ]
 
 
+def _entities(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a body."""
+    if isinstance(value, dict):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in tuple(inner):
+        yield from _entities(item)
+
+
 class Answers:
     """The answers of all cases under one seed."""
 
-    def __init__(self, seed: str, operations: Sequence[str]) -> None:
+    def __init__(self, seed: str, operations: Sequence[str], deciding: Collection[str] = ()) -> None:
         self._seed = seed
+        self._deciding = deciding
         self._operations = operations
         self._certificates = _certificates()
         spaces = b" " * (40 * MB)
@@ -111,18 +126,29 @@ class Answers:
     def case(self, number: int) -> "Case":
         """One case, the same again under the same seed."""
         chance = random.Random(f"{self._seed}:{number}")
-        return Case(chance, chance.choice(self._operations), self._certificates, self._bombs)
+        operation = chance.choice(self._operations)
+        return Case(chance, operation, self._certificates, self._bombs, mistyped=operation in self._deciding)
 
 
 class Case:
-    """The answers to the requests of one operation, one after the other; half of them are proper, to get further in."""
+    """The answers to the requests of one operation, one after the other; half of them are proper, to get further in.
+
+    With `mistyped` most of the others pass for proper until somebody looks into their lists.
+    """
 
     def __init__(
-        self, chance: random.Random, operation: str, certificates: list[str], bombs: list[tuple[bytes, str]]
+        self,
+        chance: random.Random,
+        operation: str,
+        certificates: list[str],
+        bombs: list[tuple[bytes, str]],
+        *,
+        mistyped: bool,
     ) -> None:
         self._chance = chance
         self._certificates = certificates
         self._bombs = bombs
+        self._mostly_mistyped = mistyped
         self.operation = operation
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
@@ -136,6 +162,7 @@ class Case:
             return
         kinds = (
             (self._mutated,) * 7
+            + (self._mistyped,) * (20 if self._mostly_mistyped else 2)
             + (self._said,) * 4
             + (self._headed, self._headed, self._bomb, self._broken, self._json)
         )
@@ -178,6 +205,22 @@ class Case:
         else:
             value[key] = self._replaced(item)
         return value
+
+    def _mistyped(
+        self, handler: BaseHTTPRequestHandler, status: int, body: Any, headers: list[tuple[str, str]]
+    ) -> None:
+        """The proper body with items of wrong types in the lists that it is known to hold."""
+        changed = json.loads(json.dumps(body))
+        for entity in _entities(changed):
+            for name in LISTS & entity.keys():
+                if self._chance.random() < 0.5:
+                    entity[name] = [*(entity[name] or []), *(self._mistype() for _ in range(3))]
+        _send(handler, status, json.dumps(changed).encode(), headers)
+
+    def _mistype(self) -> Any:
+        field = self._chance.choice(("id", "id", "id", "jwtAttribute", "senseAttribute", "hostName"))
+        value = self._chance.choice([{}, [], {"id": {}}, self._rubbish(), self._rubbish()])
+        return self._chance.choice([{field: value}, {field: value}, value])
 
     def _rubbish(self) -> Any:
         return self._chance.choice(RUBBISH)

@@ -31,6 +31,7 @@ def _operations() -> dict[str, Callable[[Any], Any]]:
             f"{door}: privileges": lambda c: c.qrs(door).privileges(),
             f"{door}: link": lambda c: c.qrs(door).link(c.proxy, "v"),
             f"{door}: look": lambda c: c.look(door),
+            f"{door}: what is decided": lambda c: c.decided(door),
         }
 
     return {
@@ -41,10 +42,13 @@ def _operations() -> dict[str, Callable[[Any], Any]]:
         "login where the server says": lambda c: c.login_there(),
         "sessions": lambda c: c.sessions(),
         "sessions there": lambda c: c.sessions(),
+        "what is decided of a site": lambda c: c.decided_of_site(),
     }
 
 
 OPERATIONS: Final = _operations()
+DECIDING: Final = tuple(name for name in OPERATIONS if "what is decided" in name)
+"""Those behind which the most of rotator's code is."""
 SECRETS: Final = {"a token": "eyJ", "the token": TOKEN[60:100], "a private key": "PRIVATE KEY"}
 """What is looked for in all that comes out."""
 
@@ -97,6 +101,19 @@ class Client:
         if found is None:
             return None
         return [json.dumps(with_certificate(found, "PEM")), baseline_of(found), qrs.proxies(), qrs.clock_offset()]
+
+    def decided(self, door: str) -> Any:
+        """What the verbs make of a virtual proxy."""
+        from hostile_decisions import of_virtual_proxy
+
+        return of_virtual_proxy(self.qrs(door).find(PREFIX))
+
+    def decided_of_site(self) -> Any:
+        """What the verbs make of all else that a site holds."""
+        from hostile_decisions import of_surroundings
+
+        qrs = self.qrs("certificate")
+        return of_surroundings(qrs.virtual_proxies(), qrs.proxies(), qrs.nodes(), qrs.privileges())
 
     def login(self) -> Any:
         """A test login as a rotation makes it: with a token of its own, timed by the server's clock."""
@@ -170,12 +187,14 @@ def _described(result: Any) -> dict[str, Any]:
 
 
 def _details(result: Any) -> Iterator[str]:
-    """The text of every verdict and check in a result, as it is: `repr` would make anything printable."""
+    """The text of every verdict, check, finding and error in a result, as it is: `repr` would make anything printable."""
     if isinstance(result, list | tuple | frozenset):
         for item in result:
             yield from _details(item)
     elif hasattr(result, "detail"):
         yield result.detail
+    elif hasattr(result, "message"):
+        yield from filter(None, (result.message, result.hint))
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ from scripted import Scripted
 
 
 CASES = 1000
-HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+SEARCHED = (str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH"))
+HERE = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, SEARCHED))}
 BLOCKS = 4
 LONGEST = 1000
 """Characters that a message may have."""
@@ -32,7 +33,8 @@ def test_whatever_a_server_answers_comes_out_as_an_error_or_a_verdict(
 ) -> None:
     seed = drawn(pytestconfig, "hostile").getrandbits(64)
     cases = CASES * (5 if soaking(pytestconfig) else times(pytestconfig)) // BLOCKS
-    answers = hostile.Answers(f"{seed}:{block}", sorted(hostile_client.OPERATIONS))
+    operations = sorted(hostile_client.OPERATIONS) + [*hostile_client.DECIDING] * 3
+    answers = hostile.Answers(f"{seed}:{block}", operations, hostile_client.DECIDING)
     case = answers.case(0)
     errors = verdicts = 0
     with Scripted(lambda handler: case.answer(handler), tmp_path) as server:  # noqa: PLW0108 - another case each time
