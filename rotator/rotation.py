@@ -18,6 +18,7 @@ from rotator.model import (
     Check,
     Consumers,
     Cut,
+    Delivery,
     IntentKind,
     Json,
     KeyVersion,
@@ -86,6 +87,7 @@ def _rotated(scene: Scene, options: Options) -> Result:
     ring = scene.world.keystore.ring()
     # An unfinished change comes first: it may keep users out, and where it ends well another key is handed over.
     if ring.intent is None and ring.delivery is not None and not options.dry_run:
+        _check_served(scene, ring, ring.delivery)
         ring, handed_over = steps.deliver_late(scene, ring)
         if handed_over and not options.now:
             return scene.result(ring, Outcome.DELIVERED, DueReason.UNDELIVERED, "the key was handed over")
@@ -106,6 +108,27 @@ def _rotated(scene: Scene, options: Options) -> Result:
     if options.dry_run:
         return _dry_run(scene, seen, prepare=options.prepare)
     return _begin(scene, seen, options)
+
+
+def _check_served(scene: Scene, ring: Ring, delivery: Delivery) -> None:
+    """Raise what a run would raise where the server shows another key than the one that is to be handed over late.
+
+    Consumers that got it would be refused. Without an answer it is handed over all the same: it logged in when it
+    became current, and who waits for it must not wait for the repository too.
+    """
+    if scene.spec.consumers is not Consumers.HOOK:
+        return
+    repository = scene.world.repository
+    try:
+        with scene.world.journal.step(looking.LOOK):
+            there = repository.find(scene.spec.prefix)
+            if there is None:
+                looking.check_sees(scene.spec.name, repository.proxies())
+    except ServerError as error:
+        scene.world.tell(f"which key the server shows cannot be asked: {error.message}")
+        return
+    if there is None or there.fingerprint != delivery.fingerprint:
+        looking.first_step(scene, looking.look(scene, ring))
 
 
 @dataclass(frozen=True, slots=True)
