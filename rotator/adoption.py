@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rotator import intents, looking, rotation, steps
-from rotator.errors import KeyMaterialError, Refused, UsageError
+from rotator.errors import KeyMaterialError, Refused, ServerError, UsageError
 from rotator.keys import PrivateKey
-from rotator.model import Fingerprint, IntentKind, Outcome, Result, Ring, Stage, counted, short
+from rotator.model import Fingerprint, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
+from rotator.planning.drift import drift
 from rotator.planning.recovery import Finding
 from rotator.scene import Scene
 
@@ -100,17 +101,18 @@ def check_confirmed(name: str, shown: str | None, confirmed: str, command: str) 
 def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Result:
     """Stop managing: the virtual proxy stays as it is, the keys are deleted here, all of them.
 
-    `take_along` is given the current private key first, and raises where it cannot be kept.
+    `take_along` is given the current private key first, and raises where it cannot be kept. Raises Refused, Drift and
+    ServerError where the deletion could lock users out, or where that cannot be told.
     """
     name, keystore = scene.spec.name, scene.world.keystore
     ring = keystore.ring()
-    _check_settled(scene, ring, ring.intent.after if ring.intent else None)
+    shown, left = _let_go(scene, ring, taken=take_along is not None) if ring.keys else (None, "")
     current = ring.at(Stage.CURRENT)
     if take_along is not None:
         if current is None:
             raise Refused(f"{name}: the keyring has no current key to take along", hint=f"see rotator keys list {name}")
         take_along(keystore.key(current))
-    elif ring.delivery is not None:
+    elif current is not None and _would_be_lost(scene, ring, current, shown):
         raise Refused(
             f"{name}: the current key was not handed over yet, and would be lost",
             hint=f"deliver it first: rotator rotate {name}; or take it along: rotator release {name} --private-to FILE",
@@ -118,8 +120,52 @@ def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Re
     if not ring.keys:
         return scene.result(ring, Outcome.UNCHANGED, "NoKeys", "the keyring has no key of it")
     keystore.clear()
-    message = f"{counted(len(ring.keys), 'key')} deleted here; the virtual proxy is as it was"
+    message = f"{counted(len(ring.keys), 'key')} deleted here; {left}"
     return scene.result(ring, Outcome.RELEASED, "Released", message)
+
+
+def _would_be_lost(scene: Scene, ring: Ring, current: KeyVersion, shown: Fingerprint | None) -> bool:
+    """Whether consumers still wait for the key that logs in, and it is here to be given to them."""
+    return ring.delivery is not None and current.fingerprint == shown and intents.held(scene, current)
+
+
+def _let_go(scene: Scene, ring: Ring, *, taken: bool) -> tuple[Fingerprint | None, str]:
+    """The key that the server shows, None where there is none or no answer, and what is told of the virtual proxy.
+
+    Raises Refused while a change is under way, Drift where the server shows a key of ours that is not the current one:
+    it would be deleted unseen. Without an answer any key may be the one that logs in: ServerError, unless there is no
+    change under way and the current key is `taken` along.
+    """
+    name = scene.spec.name
+    try:
+        with scene.world.journal.step(looking.LOOK):
+            there = scene.world.repository.find(scene.spec.prefix)
+            if there is None:
+                looking.check_sees(name, scene.world.repository.proxies())
+    except ServerError as error:
+        current = ring.at(Stage.CURRENT)
+        keepable = ring.intent is None and current is not None and intents.held(scene, current)
+        if taken and keepable:
+            return None, f"the server could not be asked: {error.message}"
+        error.hint = _unasked(name, keepable=keepable)
+        raise
+    if there is None:
+        return None, f"there is no virtual proxy with the prefix {scene.spec.prefix!r}"
+    _check_settled(scene, ring, there.fingerprint)
+    shown = ring.known(there.fingerprint)
+    if shown is not None and shown.stage is not Stage.CURRENT and intents.held(scene, shown):
+        raise drift(name, ring, there)
+    return there.fingerprint, "the virtual proxy is as it was"
+
+
+def _unasked(name: str, *, keepable: bool) -> str:
+    """What to do where the server cannot say which key logs in: one that is only away for a while, and one for good."""
+    gone = (
+        f"rotator release {name} --private-to FILE keeps the current key"
+        if keepable
+        else f"take [proxy.{name}] out of the configuration, and its keys stay in the keyring unused"
+    )
+    return f"nothing was deleted; release it once the server answers (rotator doctor); if it is gone for good: {gone}"
 
 
 def _check_settled(scene: Scene, ring: Ring, shown: Fingerprint | None) -> None:
@@ -130,8 +176,11 @@ def _check_settled(scene: Scene, ring: Ring, shown: Fingerprint | None) -> None:
     """
     if ring.intent is None or looking.found(scene, ring, shown).finding is not Finding.UNFINISHED:
         return
+    hint = f"finish it first: rotator {intents.finishing(ring.intent)} {scene.spec.name}"
+    if ring.intent.kind is IntentKind.FIRST_KEY:
+        hint += f"; or give it up: delete the virtual proxy in the QMC, then rotator release {scene.spec.name}"
     raise Refused(
         f"{scene.spec.name}: a change of its certificate is not finished; it began "
         f"{ring.intent.started:%Y-%m-%d %H:%M} UTC",
-        hint=f"finish it first: rotator {intents.finishing(ring.intent)} {scene.spec.name}",
+        hint=hint,
     )

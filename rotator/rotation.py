@@ -1,6 +1,7 @@
 """rotate: a new key in place of the current one, or the end of a rotation that an earlier run left open."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from rotator import intents, looking, steps, undoing
 from rotator.errors import (
@@ -18,6 +19,7 @@ from rotator.model import (
     Check,
     Consumers,
     Cut,
+    Delivery,
     IntentKind,
     Json,
     KeyVersion,
@@ -95,6 +97,7 @@ def _rotated(scene: Scene, options: Options, attempt: _Attempt) -> Result:
     ring = scene.world.keystore.ring()
     # An unfinished change comes first: it may keep users out, and where it ends well another key is handed over.
     if ring.intent is None and ring.delivery is not None and not options.dry_run:
+        _check_served(scene, ring, ring.delivery)
         ring, handed_over = steps.deliver_late(scene, ring)
         if handed_over and not options.now:
             return scene.result(ring, Outcome.DELIVERED, DueReason.UNDELIVERED, "the key was handed over")
@@ -109,14 +112,38 @@ def _rotated(scene: Scene, options: Options, attempt: _Attempt) -> Result:
         scene.world.tell("finishing the rotation that an earlier run began")
         back = ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK
         return conclude(scene, observed, seen.step, Outcome.ROLLED_BACK if back else Outcome.ROTATED, resumed=True)
-    if ring.untested:
-        return _tested(scene, observed, options)
+    ending = ring.untested and ring.intent is None
+    if ending and not options.now:
+        return _ending_planned(scene, observed) if options.dry_run else _ended(scene, observed)
+    if ending:
+        seen = _anew(scene, observed, options)
     if not options.now and not verdict.due:
         shown = observed.virtual_proxy
         return scene.result(ring, Outcome.UNCHANGED, verdict.reason, verdict.message, virtual_proxy=shown)
     if options.dry_run:
-        return _dry_run(scene, seen, prepare=options.prepare)
+        return _dry_run(scene, seen, prepare=options.prepare, ending=ending)
     return _begin(scene, seen, options)
+
+
+def _check_served(scene: Scene, ring: Ring, delivery: Delivery) -> None:
+    """Raise what a run would raise where the server shows another key than the one that is to be handed over late.
+
+    Consumers that got it would be refused. Without an answer it is handed over all the same: it logged in when it
+    became current, and who waits for it must not wait for the repository too.
+    """
+    if scene.spec.consumers is not Consumers.HOOK:
+        return
+    repository = scene.world.repository
+    try:
+        with scene.world.journal.step(looking.LOOK):
+            there = repository.find(scene.spec.prefix)
+            if there is None:
+                looking.check_sees(scene.spec.name, repository.proxies())
+    except ServerError as error:
+        scene.world.tell(f"which key the server shows cannot be asked: {error.message}")
+        return
+    if there is None or there.fingerprint != delivery.fingerprint:
+        looking.first_step(scene, looking.look(scene, ring))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +170,41 @@ def _looked(scene: Scene, ring: Ring, options: Options) -> _Seen:
     return _Seen(observed, step, verdict, checks, looking.cuts_of_change(scene, observed.proxies))
 
 
-def _tested(scene: Scene, observed: looking.Observed, options: Options) -> Result:
-    """The end of a rotation that promoted its key and was cut short then: the previous key must be refused."""
-    if options.dry_run:
-        would = "would test that the previous key is refused, which an earlier run could not"
-        none_cut: dict[str, Json] = {"step": "finish", "cuts": []}
-        shown = observed.virtual_proxy
-        return scene.result(observed.ring, Outcome.PLANNED, "DryRun", would, virtual_proxy=shown, extra=none_cut)
+_WOULD_END: Final = "would test that the previous key is refused, which an earlier run could not"
+
+
+def _ending_planned(scene: Scene, observed: looking.Observed) -> Result:
+    none_cut: dict[str, Json] = {"step": "finish", "cuts": []}
+    shown = observed.virtual_proxy
+    return scene.result(observed.ring, Outcome.PLANNED, "DryRun", _WOULD_END, virtual_proxy=shown, extra=none_cut)
+
+
+def _ended(scene: Scene, observed: looking.Observed) -> Result:
+    """The end of a rotation that promoted its key and was cut short then, and no more: none begins here."""
+    ring, checks = _tested(scene, observed)
+    message = f"the key {short(intents.current(ring).fingerprint)}, which an earlier run put in place, is proven"
+    return scene.result(ring, Outcome.RECOVERED, "Ended", message, checks, virtual_proxy=observed.virtual_proxy)
+
+
+def _anew(scene: Scene, observed: looking.Observed, options: Options) -> _Seen:
+    """That end first, and then the look that the rotation which was asked for begins with. Raises WindowClosed."""
+    ring = observed.ring
+    if not options.dry_run:
+        ring, _ = _tested(scene, observed)
+    _check_time(scene, options)
+    with scene.world.journal.step(looking.LOOK):
+        # A keyring that did not note the end stops what follows, where that writes to it.
+        return _looked(scene, stages.tested(ring), options)
+
+
+def _tested(scene: Scene, observed: looking.Observed) -> tuple[Ring, tuple[Check, ...]]:
+    """The current key must log in, and the previous one, which nobody has tested yet, be refused."""
     scene.world.tell("ending the rotation that an earlier run began")
-    ring, current = observed.ring, intents.current(observed.ring)
-    with scene.world.journal.step("finish", current.fingerprint):
+    ring = observed.ring
+    with scene.world.journal.step("finish", intents.current(ring).fingerprint):
         proven = _current_logs_in(scene, observed)
         ring, refused = steps.previous_refused(scene, ring, observed.virtual_proxy, observed.proxies)
-    return _promoted(scene, ring, observed.virtual_proxy, Outcome.ROTATED, (*proven, *refused))
+    return ring, (*proven, *refused)
 
 
 def _promoted(
@@ -266,8 +315,11 @@ def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, .
     )
 
 
-def _dry_run(scene: Scene, seen: _Seen, *, prepare: bool) -> Result:
-    """Everything that can be seen without writing; the key is made in memory and forgotten."""
+def _dry_run(scene: Scene, seen: _Seen, *, prepare: bool, ending: bool) -> Result:
+    """Everything that can be seen without writing; the key is made in memory and forgotten.
+
+    `ending`: the end of an earlier run comes first.
+    """
     observed, step = seen.observed, seen.step
     if step is Step.CREATE:
         scene.world.generate(scene.spec.rotation.key_bits)
@@ -275,6 +327,8 @@ def _dry_run(scene: Scene, seen: _Seen, *, prepare: bool) -> Result:
     cuts = () if prepare and step is Step.CREATE else looking.cuts(scene, observed.proxies)
     sessions: list[Json] = [{"host": cut.host, "sessions": cut.sessions} for cut in cuts]
     message = _would(step, reusable_pending(ring, scene.spec), cuts, prepare=prepare)
+    if ending:
+        message = f"{_WOULD_END}; then {message}"
     return scene.result(
         ring,
         Outcome.PLANNED,

@@ -49,7 +49,7 @@ def rotate(
             specs, lambda spec: wiring.locked(spec, lambda scene: verb(scene, options), looking=True)
         )
     else:
-        results, errors = wiring.each(specs, lambda scene: verb(scene, options))
+        results, errors = wiring.each(specs, lambda scene: verb(scene, options), finishing=not options.now)
     session.finish(results, errors, as_json=as_json, show=text.with_checks)
 
 

@@ -35,6 +35,7 @@ from rotator.model import (
     Standing,
     counted,
 )
+from rotator.planning.due import DueReason, due
 from rotator.ports import World
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor, JwtDoor
@@ -235,10 +236,17 @@ class Wiring:
         return Scene(spec, site.auth, world, way=site.jwt.prefix if site.auth is Auth.JWT and site.jwt else None)
 
     def each(
-        self, specs: Sequence[ProxySpec], verb: Callable[[Scene], Result], *, recovering: bool = False
+        self,
+        specs: Sequence[ProxySpec],
+        verb: Callable[[Scene], Result],
+        *,
+        recovering: bool = False,
+        finishing: bool = False,
     ) -> tuple[list[Result], list[RotatorError]]:
         """Do `verb` for each under its lock, recorded, and tell afterwards what is to be told of it."""
-        results, errors = self._session.each(specs, lambda spec: self.locked(spec, verb, recovering=recovering))
+        results, errors = self._session.each(
+            specs, lambda spec: self.locked(spec, verb, recovering=recovering, finishing=finishing)
+        )
         return results, [*errors, *telling.after_run(self._session, self, specs, results)]
 
     def access_standings(self) -> list[Standing]:
@@ -247,12 +255,18 @@ class Wiring:
         return [Standing(name, "", access.certificate_ends) for name, access in used if access.certificate_ends]
 
     def locked(
-        self, spec: ProxySpec, verb: Callable[[Scene], Result], *, looking: bool = False, recovering: bool = False
+        self,
+        spec: ProxySpec,
+        verb: Callable[[Scene], Result],
+        *,
+        looking: bool = False,
+        recovering: bool = False,
+        finishing: bool = False,
     ) -> Result:
         """Do `verb` while the lock of the site is held, and write it to the journal. Raises LockHeld, JournalError.
 
         `looking`: it writes nothing, so that there is nothing to record. `recovering`: an older copy of the keyring
-        does not stop it.
+        does not stop it. `finishing`: what an earlier run left is all that it does, where there is something left.
         """
         config, session = self._session.config, self._session
         if not looking:
@@ -271,13 +285,24 @@ class Wiring:
                     run = journal.run(spec.site, spec.name, session.command, started_by(os.environ))
                     ending = recorded.enter_context(run)
                 except JournalError as error:
-                    if self.keyring.keystore(spec).ring().intent is None:
+                    left = self._left(spec, finishing=finishing)
+                    if left is None:
                         raise
-                    # Users may be locked out by what a crash left: that comes first.
-                    session.warn(f"{error.message}: a change is under way, so it goes on; history will have a gap")
+                    session.warn(f"{error.message}: there is {left}, so it goes on; history will have a gap")
                     self._stop.change()
                     return verb(self.scene(spec))
                 return ending.took(verb(self._recorded(spec, journal, recovering=recovering)))
+
+    def _left(self, spec: ProxySpec, *, finishing: bool) -> str | None:
+        """What an earlier run left that is not put off for want of a journal: users or consumers may be locked out by it.
+
+        Any command ends a change under way and begins nothing else; of the rest that holds for one that is `finishing`.
+        """
+        ring = self.keyring.keystore(spec).ring()
+        if ring.intent is None and not finishing:
+            return None
+        verdict = due(spec, ring, self._clock.now())
+        return verdict.message if verdict.reason in (DueReason.UNFINISHED, DueReason.UNDELIVERED) else None
 
     def login_url(self, spec: ProxySpec) -> str | None:
         """Where tokens for a virtual proxy are taken: on the central proxy, or else the first host that it allows.

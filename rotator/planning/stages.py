@@ -19,11 +19,11 @@ def with_pending(ring: Ring, version: KeyVersion, now: datetime) -> Ring:
 def with_current(ring: Ring, version: KeyVersion, now: datetime, delivery: Delivery | None = None) -> Ring:
     """A key that the server already serves is taken in; what was current becomes previous, an intent is overtaken.
 
-    So is the hand-over of another key, which nobody could log in with.
+    So is the hand-over of another key, which nobody could log in with. The key counts as sent, whoever sent it.
     """
     moves = {Stage.CURRENT: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED, Stage.PENDING: Stage.RETIRED}
     others = replace(ring, keys=tuple(key for key in ring.keys if key.fingerprint != version.fingerprint))
-    keys = (*_moved(others, moves, now), version)
+    keys = (*_moved(others, moves, now), replace(version, sent=True))
     return replace(ring, keys=keys, intent=None, delivery=delivery, untested=False)
 
 

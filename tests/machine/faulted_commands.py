@@ -78,5 +78,5 @@ BY_JWT: Final = (
 )
 """These go through a virtual proxy, on a machine of their own."""
 FAULTED: Final = (*READING, *WRITING, *TAKING)
-SILENT: Final = (("due",), ("keys", "list"), ("keys", "export", "portal"), ("history",), ("release", "portal", "--yes"))
+SILENT: Final = (("due",), ("keys", "list"), ("keys", "export", "portal"), ("history",))
 """These ask nothing of the server."""

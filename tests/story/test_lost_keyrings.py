@@ -82,6 +82,21 @@ def test_a_damaged_journal_does_not_keep_a_change_from_its_end(cut_short: Sandbo
     assert cut_short.rotator("rotate", "--now").status == 1
 
 
+def test_a_damaged_journal_does_not_keep_a_key_from_those_who_wait_for_it(portal: Sandbox) -> None:
+    hook = portal.folder / "hook"
+    hook.write_text(f"#!/bin/sh\ncat >/dev/null\n[ -e {portal.folder}/mended ]\n")
+    hook.chmod(0o755)
+    portal.configure(('consumers = "token"', f'consumers = "hook"\nhook = "{hook}"'))
+    assert portal.rotator("rotate", "--now").status == 5
+    (portal.folder / "mended").touch()
+    (portal.folder / "state" / "journal.sqlite").write_bytes(b"damaged" * 1000)
+    assert portal.rotator("rotate", "--now").status == 1
+    ended = portal.rotator("rotate", "--json")
+    assert (ended.status, ended.result["outcome"]) == (0, "delivered"), ended.err
+    assert "history will have a gap" in ended.err
+    assert portal.rotator("rotate", "--now").status == 1
+
+
 def test_a_change_that_was_cut_short_is_told_by_whoever_looks(cut_short: Sandbox) -> None:
     portal = cut_short
     shown = portal.rotator("status")

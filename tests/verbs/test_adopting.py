@@ -1,4 +1,4 @@
-"""adopt and release: keys taken into care, replaced, and given up."""
+"""adopt: keys taken into care, and replaced."""
 
 from worlds.by_hand import by_hand, certificate_of
 from worlds.effects import Stroke
@@ -6,8 +6,6 @@ from worlds.rotators import adopting, replacing
 from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
-
-from rotator.adoption import release
 
 
 def test_adopting(story: Story, world: World) -> None:
@@ -52,15 +50,3 @@ def test_replacing_the_key_of_a_stranger(story: Story, world: World) -> None:
     world.server.restart()
     assert story.run("adopt", verb=replacing(stranger.fingerprint, lost=False)).exit == 0
     assert story.run("rotate --now").exit == 0
-
-
-def test_releasing(story: Story, world: World) -> None:
-    assert story.run("release", verb=lambda scene: release(scene, None)).exit == 0
-    story.run("create-proxy")
-    story.run("rotate --now", Stroke("PUT qrs", 1, "crash after"))
-    assert story.run("release", verb=lambda scene: release(scene, None)).exit == 1
-    story.run("rotate --now")
-    taken = world.made[-1]
-    world.outside[taken.fingerprint] = taken
-    assert story.run("release", verb=lambda scene: release(scene, lambda key: story.note(f"taken {key}"))).exit == 0
-    assert not world.one.keyring.fingerprints()

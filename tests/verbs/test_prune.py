@@ -1,8 +1,9 @@
 """keys prune: what goes for good, and what stays."""
 
+import pytest
 from worlds.by_hand import by_hand, certificate_of
 from worlds.effects import Stroke
-from worlds.rotators import Verb
+from worlds.rotators import Verb, adopting
 from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
@@ -62,3 +63,24 @@ def test_a_key_that_a_proxy_still_takes_stays_whatever_the_clock_says(story: Sto
     ended = story.run("keys prune", verb=pruning(0))
     assert ended.result is not None
     assert ended.result.message == "2 retired keys deleted, 2 keys kept"
+
+
+@pytest.mark.parametrize("way", ["recover", "adopt"])
+def test_a_key_that_somebody_put_in_place_counts_as_sent(story: Story, world: World, way: str) -> None:
+    """A prepared key whose certificate never went through rotator: a proxy may serve it all the same, later too."""
+    story.run("create-proxy")
+    assert story.run("rotate --prepare").exit == 0
+    by_hand(world, certificate_of(world, 2))
+    if way == "recover":
+        assert story.run("recover").exit == 0
+    else:
+        assert story.run("adopt", verb=adopting(world.made[1])).exit == 0
+    for _ in range(2):
+        assert story.run("rotate --now").exit == 0
+    by_hand(world, certificate_of(world, 2))
+    world.server.node(HOSTS[1]).stuck = True
+    by_hand(world, certificate_of(world, 4))
+    for days in (0, 8):
+        world.timeline.elapse(days * 86400)
+        assert story.run("keys prune", verb=pruning(0)).exit == 0
+        assert world.made[1].fingerprint in world.one.keyring.fingerprints()

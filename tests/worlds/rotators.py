@@ -62,6 +62,9 @@ VERBS: Final[dict[str, Verb]] = {
 RECOVERING: Final = frozenset({"adopt", "recover"})
 """Those that take an older copy of the keyring as it is."""
 
+FINISHING: Final = frozenset({"rotate"})
+"""Those that do no more than what an earlier run left, where it left something."""
+
 
 def adopting(key: PrivateKey) -> Verb:
     return lambda scene: adopt(scene, key)
@@ -142,6 +145,7 @@ class Rotator:
         self.effects = Effects()
         self.state = folder / name
         self.verb = ""
+        self.user = r"INTERNAL\sa_api"
         self.confirmed: str | None = None
         self.current: str | None = None
         self.unfinished = False
@@ -182,7 +186,7 @@ class Rotator:
                 made.keyring.__dict__["store"] = self.keyring
                 made._clock = cast("wiring.SystemClock", self.clock)
                 made._sites[self.site.name] = cast("wiring.SiteAccess", access(self.site, self))
-                options = {"recovering": command in RECOVERING, **options}
+                options = {"recovering": command in RECOVERING, "finishing": command in FINISHING, **options}
                 result = made.locked(self.spec, verb or VERBS[command], **options)
         except RotatorError as error:
             ended = Ended(command, int(error.exit_status), None, error, told=tuple(session.told), effects=effects)

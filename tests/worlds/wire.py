@@ -133,7 +133,8 @@ class Access:
 
 
 def access(site: Site, rotator: "Rotator") -> Access:
-    user = User("INTERNAL", "sa_api")
+    directory, name = rotator.user.split("\\")
+    user = User(directory, name)
     qrs = Qrs(CertificateDoor(_transport(rotator, "qrs", "qrs.example.com"), user))
     return Access(
         qrs,
