@@ -3,8 +3,8 @@
 import base64
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from secret_service import SecretServiceDaemon
@@ -17,6 +17,10 @@ from rotator.keystore.split import READS, Split
 from rotator.keystore.timelimit import limited
 from rotator.model import KeyringBackend
 from rotator.ports import SecretStore
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Contract:
