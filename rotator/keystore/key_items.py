@@ -5,7 +5,7 @@ import binascii
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rotator.errors import KeyMaterialError, KeyNotFound, KeyStoreCorrupt
+from rotator.errors import KeyMaterialError, KeyNotFound, KeyStoreCorrupt, KeyStoreError
 from rotator.keystore.codec import decode, encode
 from rotator.model import Digest, KeyVersion, Memory, Ring, short
 from rotator.ports import SecretStore
@@ -50,7 +50,7 @@ class KeyItems:
 
     def add_key(self, version: KeyVersion, key: "PrivateKey") -> None:
         """Store a private key, and prove by a signature that what is read back is that key."""
-        name = self._key_name(version)
+        name = self.key_name(version)
         if self._store.get(name) is not None:
             raise KeyStoreCorrupt(
                 f"the item {name} is there already; keys are never overwritten",
@@ -65,11 +65,25 @@ class KeyItems:
         if not key.verify(key.sign(message), message):
             raise KeyStoreCorrupt(f"the key {short(version.fingerprint)} read back from the keyring does not sign")
 
+    def lost(self, ring: Ring) -> dict[str, KeyStoreError]:
+        """What of a ring's keys and certificates is gone or damaged, by item; each key that is there signs."""
+        found: dict[str, KeyStoreError] = {}
+        for version in ring.keys:
+            try:
+                self.prove(version)
+            except (KeyNotFound, KeyStoreCorrupt) as error:
+                found[self.key_name(version)] = error
+            try:
+                self.certificate(version.certificate)
+            except (KeyNotFound, KeyStoreCorrupt) as error:
+                found[self._certificate_name(version.certificate)] = error
+        return found
+
     def key(self, version: KeyVersion) -> "PrivateKey":
         """The private key, its fingerprint checked. Raises KeyNotFound, KeyStoreCorrupt."""
         from rotator.keys import PrivateKey  # noqa: PLC0415 - cryptography, which `rotator due` does not need
 
-        text = self._store.get(self._key_name(version))
+        text = self._store.get(self.key_name(version))
         if text is None:
             raise KeyNotFound(f"the {version.stage} key {short(version.fingerprint)} is not in the keyring", hint=_LOST)
         try:
@@ -110,7 +124,7 @@ class KeyItems:
 
     def remove(self, ring: Ring, version: KeyVersion) -> None:
         """Delete a private key for good, and its certificate's text where nothing else in `ring` names it."""
-        self._store.delete(self._key_name(version))
+        self._store.delete(self.key_name(version))
         named = {key.certificate for key in ring.keys if key.item != version.item}
         before = ring.intent.before_certificate if ring.intent else None
         if version.certificate not in named | {before}:
@@ -121,7 +135,7 @@ class KeyItems:
         texts = {key.certificate for key in ring.keys}
         if ring.intent is not None and ring.intent.before_certificate is not None:
             texts.add(ring.intent.before_certificate)
-        return (*map(self._key_name, ring.keys), *map(self._certificate_name, sorted(texts)), self._index)
+        return (*map(self.key_name, ring.keys), *map(self._certificate_name, sorted(texts)), self._index)
 
     def clear(self) -> None:
         """Delete every key, every certificate and the ring, the ring last: cut short, it is done again."""
@@ -146,7 +160,8 @@ class KeyItems:
                 hint="nothing was changed on the server; see that the keyring is durable and unlocked: rotator doctor",
             )
 
-    def _key_name(self, version: KeyVersion) -> str:
+    def key_name(self, version: KeyVersion) -> str:
+        """The item of a private key."""
         return f"{self.base}/key/{version.item}"
 
     def _certificate_name(self, digest: Digest) -> str:

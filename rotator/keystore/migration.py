@@ -4,16 +4,27 @@ The registry is copied first, so that the target belongs to this installation fr
 proxy the ring is copied last. Texts are copied as they are, so that generations, stages and open intents stay. Cut short,
 the next run goes on: what is there already is left as it is. Before the first item of the source is deleted its registry
 says where the keys are now, so that nobody works with half a keyring.
+
+What the source has lost does not keep the rest there, if rotator can do without: a previous or retired key, a prepared
+one, the text of a certificate, which it makes anew. The target then has what the source has.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rotator.errors import ConfigError, InstallationMismatch, KeyNotFound, KeyStoreCorrupt, Refused
+from rotator.errors import (
+    ConfigError,
+    InstallationMismatch,
+    KeyNotFound,
+    KeyStoreCorrupt,
+    KeyStoreError,
+    Refused,
+)
 from rotator.keystore import inventory, registry
 from rotator.keystore.key_items import KeyItems
 from rotator.keystore.registry import Registry
-from rotator.model import Config, KeyVersion, ProxySpec, Ring, Stage, short
-from rotator.planning.migration import Move, move
+from rotator.model import Config, ProxySpec, Ring
+from rotator.planning.migration import Move, move, needed
 from rotator.ports import Journal, SecretStore
 
 
@@ -47,13 +58,14 @@ class Migration:
     def run(self, *, delete_source: bool) -> tuple[Moved, ...]:
         """Copy and prove; with `delete_source` delete then. Raises KeyStoreError, Refused, InstallationMismatch.
 
-        Nothing is written before every key of the source has been read and proven.
+        Nothing is written before every key of the source has been read, and those that are needed proven.
         """
         found = self._registry()
         planned = self._planned(found, deleting=delete_source or found.moved is not None)
         if found.moved is None:
             for item in planned:
-                self._prove(item.spec, item.here, item.here.ring())
+                ring = item.here.ring()
+                _check(item.spec, item.here, ring, item.here.lost(ring))
             self._claim(found)
         moved = tuple(self._moved(item) for item in planned if item.move is not Move.NOTHING)
         self._copy_secrets()
@@ -101,12 +113,18 @@ class Migration:
                 registry.write(self._target, wanted)
 
     def _moved(self, item: _Planned) -> Moved:
-        """One virtual proxy copied, where it has to be, and proven in the target through a new connection."""
+        """One virtual proxy copied, where it has to be, and proven in the target through a new connection.
+
+        Where an earlier run has copied it, what the target has lost since is copied again.
+        """
         copied = 0
         ring = item.here.ring() if item.move is Move.COPY else item.there.ring()
-        if item.move is Move.COPY:
+        lost = item.here.lost(ring)
+        names = item.here.names(ring) if item.move is Move.COPY else tuple(item.there.lost(ring))
+        wanted = [name for name in names if name not in lost]
+        if wanted:
             with self._journal.step(f"copy {item.spec.name}"):
-                copied = sum(self._copy(name) for name in item.here.names(ring))
+                copied = sum(self._copy(name) for name in wanted)
         with self._journal.step(f"prove {item.spec.name}"):
             again = item.there.reopened()
             if again.ring() != ring:
@@ -114,7 +132,11 @@ class Migration:
                     f"the keyring {self._called} does not give back the ring of {item.spec.name} as it was stored",
                     hint="nothing was deleted; see that it is durable and unlocked, then run it again",
                 )
-            self._prove(item.spec, again, ring)
+            missing = again.lost(ring)
+            _check(item.spec, again, ring, missing)
+            strange = sorted(missing.keys() - lost.keys())
+            if strange:
+                raise self._not_given_back(strange[0])
         return Moved(item.spec, ring, copied)
 
     def _copy(self, name: str) -> bool:
@@ -125,21 +147,14 @@ class Migration:
         with self._journal.effect("store item", name):
             self._target.set(name, text)
         if self._target.reopened().get(name) != text:
-            raise KeyStoreCorrupt(
-                f"the keyring {self._called} does not give back the item {name} as it was stored",
-                hint="nothing was deleted; see that it is durable and unlocked, then run it again",
-            )
+            raise self._not_given_back(name)
         return True
 
-    def _prove(self, spec: ProxySpec, items: KeyItems, ring: Ring) -> None:
-        """Every key and certificate of a ring is there; each key signs. A retired key that is gone is no loss."""
-        for version in ring.keys:
-            try:
-                items.prove(version)
-                items.certificate(version.certificate)
-            except KeyNotFound:
-                if version.stage is not Stage.RETIRED:
-                    raise _lost(spec, version) from None
+    def _not_given_back(self, name: str) -> KeyStoreCorrupt:
+        return KeyStoreCorrupt(
+            f"the keyring {self._called} does not give back the item {name} as it was stored",
+            hint="nothing was deleted; see that it is durable and unlocked, then run it again",
+        )
 
     def _copy_secrets(self) -> None:
         names = inventory.secrets(self._config)
@@ -168,8 +183,11 @@ class Migration:
                 self._source.delete(name)
 
 
-def _lost(spec: ProxySpec, version: KeyVersion) -> KeyNotFound:
-    return KeyNotFound(
-        f"{spec.name}: the {version.stage} key {short(version.fingerprint)} is not in the keyring",
-        hint=f"put the keys in order first: rotator recover {spec.name}",
-    )
+def _check(spec: ProxySpec, items: KeyItems, ring: Ring, lost: Mapping[str, KeyStoreError]) -> None:
+    """Raise where a key is among the lost that the ring cannot do without."""
+    for version in needed(ring):
+        error = lost.get(items.key_name(version))
+        if error is not None:
+            raise type(error)(
+                f"{spec.name}: {error.message}", hint=f"put the keys in order first: rotator recover {spec.name}"
+            )

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from rotator.errors import Refused
-from rotator.model import Ring, Stage, counted
+from rotator.model import KeyVersion, Ring, Stage, counted
 
 
 class Move(StrEnum):
@@ -45,3 +45,12 @@ def move(name: str, source: Ring, target: Ring, *, deleting: bool) -> Move:
         if not deleting
         else "it does not know a key that would be deleted; nothing was changed",
     )
+
+
+def needed(ring: Ring) -> tuple[KeyVersion, ...]:
+    """The keys without which `ring` is not to be moved: the current one, and both ends of a change under way.
+
+    The loss of any other goes along, as everything else does: rotator works without it, and nothing would bring it back.
+    """
+    ends = {ring.intent.before, ring.intent.after} if ring.intent else set()
+    return tuple(key for key in ring.keys if key.stage is Stage.CURRENT or key.fingerprint in ends)

@@ -6,13 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sampling import sample
 from sandbox_process import Sandbox
 from secret_service import SecretServiceDaemon
-from values import key, ring
+from values import INTENT, key, ring
 
 from rotator.errors import Refused
 from rotator.keystore.os_keyring import OsKeyring
@@ -20,7 +21,7 @@ from rotator.keystore.registry import ITEM
 from rotator.keystore.sealed_file import SealedFiles
 from rotator.keystore.sealing import master_key
 from rotator.model import KeyringBackend, Ring, Stage
-from rotator.planning.migration import Move, move
+from rotator.planning.migration import Move, move, needed
 from rotator.ports import SecretStore
 
 
@@ -247,8 +248,6 @@ ONE, TWO = key("a"), key("b", Stage.PENDING)
 
 
 def generation(number: int, *keys: object) -> Ring:
-    from dataclasses import replace
-
     return replace(ring(*keys), generation=number)  # type: ignore[arg-type]
 
 
@@ -277,3 +276,10 @@ def test_what_may_move(source: Ring, target: Ring, deleting: bool, due: Move | N
         assert not re.search(r"\b1 times\b", caught.value.message)
     else:
         assert move("portal", source, target, deleting=deleting) is due
+
+
+def test_what_a_ring_cannot_do_without() -> None:
+    kept = ring(ONE, key("c", Stage.PREVIOUS), key("d", Stage.RETIRED), TWO)
+    assert needed(kept) == (ONE,)
+    assert needed(replace(kept, intent=INTENT)) == (ONE, TWO)
+    assert needed(Ring()) == ()
