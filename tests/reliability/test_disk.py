@@ -118,20 +118,28 @@ def key_of(disk: Disk) -> bytes:
     return found
 
 
-FILLS = [("pages", left) for left in range(24)] + [("inodes", left) for left in range(8)]
+FILLED = (("rotate", "--now"), ("rollback", "portal"))
+FILLS = [
+    (command, (kind, left))
+    for command in FILLED
+    for kind, most in (("pages", 24), ("inodes", 8))
+    for left in range(most)
+]
 
 
 @pytest.mark.parametrize("place", [KEYRING, STATE])
 @pytest.mark.parametrize("mounted", [True, False], ids=["own disk", "limits"])
 def test_a_disk_that_fills_up_at_any_write_loses_nothing(
-    pytestconfig: pytest.Config, portal: Sandbox, key: bytes, real: bool, place: str, mounted: bool
+    pytestconfig: pytest.Config, portal: Sandbox, real: bool, place: str, mounted: bool
 ) -> None:
+    assert portal.rotator("rotate", "--now").status == 0
     failed = 0
     cases = sample(pytestconfig, f"fills {place} {mounted}", FILLS, 3)
     with Disk(portal, place, real=real and mounted) as disk:
-        for case in cases:
+        key = key_of(disk)
+        for command, case in cases:
             portal.forget_requests()
-            ended = disk.run_with(case, "rotate", "--now")
+            ended = disk.run_with(case, *command)
             if ended.status != 0:
                 failed += 1
                 assert_kept(disk, ended, key, *FULL)
