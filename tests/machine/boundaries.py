@@ -2,7 +2,7 @@
 
 It patches the lowest seams: each HTTP exchange, each call of the sealed-file keyring, each statement of the journal that
 writes, each connection to it that is closed, each file that is created, synced, renamed or removed, each folder that is
-made. Every crossing is a boundary with a label; at the one that is asked for, the process sends itself SIGKILL.
+made, each program that is run. Every crossing is a boundary with a label; at the one that is asked for, the process sends itself SIGKILL.
 
 It is a fork server, for speed: everything is imported once, and each run is a child of its own that dies by the real
 signal. A run is asked for by a line of JSON on standard input and told by one on standard output, see `Run`.
@@ -87,6 +87,7 @@ def instrument(boundaries: Boundaries) -> None:
     _keyring(boundaries)
     _journal(boundaries)
     _files(boundaries)
+    _programs(boundaries)
 
 
 def _exchanges(boundaries: Boundaries) -> None:
@@ -182,6 +183,18 @@ def _files(boundaries: Boundaries) -> None:
 
     patch(os, "open", creating)
     patch(io, "open", writing)
+
+
+def _programs(boundaries: Boundaries) -> None:
+    from rotator import executables
+
+    call = executables.run
+
+    def counted(command: Any, *rest: Any, **named: Any) -> None:
+        with boundaries.around(f"run {Path(command[0]).name}"):
+            call(command, *rest, **named)
+
+    patch(executables, "run", counted)
 
 
 def plain(path: Any) -> str:

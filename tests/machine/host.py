@@ -25,6 +25,8 @@ DAY: Final = 24 * HOUR
 LONG: Final = 200 * DAY
 """So far a clock may go ahead: the sandbox's client certificate is good for a year."""
 KILLED: Final = -9
+HOOK: Final = Path("/bin/true").resolve()
+"""What new keys are handed to: a run may be killed before and after that."""
 TRAPS: Final = ("ROTATOR_", "PYTHON_KEYRING", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "SSLKEYLOG", "XDG_")
 Stop = tuple[str, int]
 """A boundary: its label, and which crossing of it."""
@@ -209,6 +211,7 @@ def running(folder: Path, *, power: bool = False, kind: type[Machine] = Machine)
         sandbox.configure(
             (f'path = "{folder}/keys"', f'path = "{disk}/keys"'),
             (f'path = "{folder}/state"', f'path = "{disk}/state"'),
+            ('consumers = "token"', f'consumers = "hook"\nhook = "{HOOK}"'),
             ('every = "30d"', 'every = "1h"\nkey_bits = 2048\nsettle_timeout = "10s"'),
         )
         cut = Disk(disk, folder / "shadow") if power else None

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted import Script, Scripted, answering
-from values import key, observed, ring, spec
+from values import NOW, key, observed, ring, spec
 
 from rotator.errors import (
     AuthenticationFailed,
@@ -321,7 +321,7 @@ def test_a_certificate_of_the_year_0_is_none_that_can_be_read_and_one_of_the_yea
     assert early is not None
     served = as_served(ring(key()), observed(not_after=early.not_after))
     anytime = spec(rotation=Rotation(windows=AnyTime()))
-    assert due(anytime, served, datetime(2026, 1, 1, tzinfo=UTC)).reason is DueReason.CERTIFICATE_ENDS
+    assert due(anytime, served, NOW).reason is DueReason.CERTIFICATE_ENDS
 
 
 def test_what_a_server_says_is_shown_by_a_terminal_and_not_obeyed() -> None:

@@ -274,8 +274,13 @@ def test_only_one_rotator_at_a_time(portal: Sandbox) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    owner = next(iter((portal.folder / "state" / "locks").glob("site*.owner")))
-    eventually("it holds the lock", lambda: str(first.pid) in owner.read_text() or first.poll() is not None)
+    locks = portal.folder / "state" / "locks"
+    eventually(
+        "it holds the lock",
+        lambda: (
+            any(str(first.pid) in owner.read_text() for owner in locks.glob("site*.owner")) or first.poll() is not None
+        ),
+    )
     second = portal.rotator("rotate", "--now", "--json")
     assert (second.status, second.result["reason"]) == (3, "LockHeld")
     assert f"process {first.pid}" in second.err
