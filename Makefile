@@ -16,13 +16,13 @@ test: packages
 	@set -e; for python in $(PYTHONS); do $(MAKE) --no-print-directory suite PYTHON=$$python; done
 
 WHOLE := --ignore tests/reliability --ignore tests/systemd
-ADAPTERS := tests/config tests/keys tests/keystore tests/planning tests/qlik tests/sandbox tests/state tests/story/test_access_by_jwt.py
+ADAPTERS := tests/config tests/keys tests/keystore tests/planning tests/qlik tests/state tests/story/test_access_by_jwt.py
 
 .PHONY: suite packages
 suite:
 	@version=$(call VERSION,$(PYTHON)); \
 	$(MAKE) --no-print-directory .venvs/$$version/ready PYTHON=$(PYTHON) && \
-	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 3 $(if $(filter $(MAIN),$(PYTHON)),$(WHOLE),$(ADAPTERS)) $(PYTEST)
+	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 4 $(if $(filter $(MAIN),$(PYTHON)),$(WHOLE),$(ADAPTERS)) $(PYTEST)
 
 # A sample of every fault, drawn anew each time; `make soak` runs all of them and writes docs/reliability.md.
 reliability: packages $(VENV)/ready

@@ -17,7 +17,7 @@ from machine.host import Machine, running
 from sampling import record, sample
 
 
-SAMPLE = 3
+SAMPLE = 2
 """Cases of each command in a run that does not soak."""
 
 CUT: Final = ("reset", "lost", "late")

@@ -14,7 +14,7 @@ from sampling import drawn, record, sample
 
 
 LEAST = 300
-SAMPLE = 6
+SAMPLE = 4
 """Points of each command in a run that does not soak, and half as many requests that land late."""
 SLOWLY = (0.3, 0.6)
 SAMPLE_SLOWLY = 3

@@ -31,7 +31,7 @@ from worlds.server import HOSTS
 from worlds.world import World
 
 
-EXAMPLES: Final = 150
+EXAMPLES: Final = 100
 SOAKED: Final = 10000
 STEPS: Final = 15
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
