@@ -1,4 +1,4 @@
-"""Whatever the answer to what nobody knows, the main job holds; and whatever fails, it fails in one clear way."""
+"""Whatever the answer to what nobody knows, the main job holds."""
 
 from pathlib import Path
 
