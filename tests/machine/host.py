@@ -149,7 +149,7 @@ class Machine:
     def settled(self) -> None:
         """A virtual proxy that was created and rotated twice, so that every stage has a key; as it is, if it is well."""
         kept = self.ahead < LONG and (self.disk / "state" / "journal.sqlite").exists()
-        if kept and not self.oracle.broken_settled():
+        if kept and not self.oracle.broken_settled() and self.oracle.keyring().stage("previous"):
             return
         self.fresh()
         self.create()

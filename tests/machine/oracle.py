@@ -107,13 +107,14 @@ class Server:
 
 @dataclass(frozen=True)
 class Before:
-    """What a run began with: the certificates of which it may leave one if it fails, the links, and all keys there were.
+    """What a run began with: the certificates of which it may leave one if it fails, the hosts of the proxies that let the
+    key of the one that was shown in, and all keys there were.
 
     A run that finds a change under way may go back to the key that was current before that change.
     """
 
     kept: frozenset[str]
-    linked: list[str]
+    letting_in: list[str]
     keys: dict[str, jwk.RSAKey]
 
 
@@ -250,7 +251,9 @@ class Oracle:
         keyring, server = self.keyring(), self.server()
         if server is None or server.fingerprint is None:
             return None
-        return Before(frozenset((server.fingerprint, *keyring.stage("current"))), server.linked, self._held(keyring))
+        kept, keys = frozenset((server.fingerprint, *keyring.stage("current"))), self._held(keyring)
+        shown = keys.get(server.fingerprint)
+        return Before(kept, [host for host in server.linked if shown and self.login(host, shown) == "in"], keys)
 
     def not_kept(self, before: Before) -> list[str]:
         """What exit status 1 promises and does not hold: that the key that was current is there still, and logs in."""
@@ -259,7 +262,7 @@ class Oracle:
         if shown not in before.kept:
             kept = sorted(name[:12] for name in before.kept)
             return [f"it failed, and the server shows {(shown or 'no certificate')[:12]}, not {' or '.join(kept)}"]
-        answers = {host: self.login(host, before.keys[shown]) for host in before.linked}
+        answers = {host: self.login(host, before.keys[shown]) for host in before.letting_in}
         return [
             f"it failed, and {shown[:12]}, which was current, is {answer} on {host}"
             for host, answer in answers.items()

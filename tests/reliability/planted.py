@@ -161,7 +161,7 @@ PLANTED: Final = (
     Planted(
         "a full journal that stops an undo",
         "cli/wiring.py",
-        "                    if self.keyring.keystore(spec).ring().intent is None:\n                        raise\n",
+        "                    if left is None:\n                        raise\n",
         "                    raise\n",
         "tests/reliability/test_disk.py::test_a_full_state_directory_does_not_keep_a_crashed_rotation_from_its_undo",
     ),
