@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import forked
 import pytest
 from waiting import eventually
 
@@ -76,15 +77,19 @@ class Sandbox:
         return self.config
 
     def rotator(self, *arguments: str, config: Path | None = None, stdin: str = "", **environment: str) -> Ended:
-        """Run rotator without a terminal."""
-        ended = subprocess.run(
-            (*ROTATOR, "--config", str(config or self.config), *arguments),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, **environment},
-        )
+        """Run rotator without a terminal; with an `environment` of its own it is started from nothing."""
+        command = ("--config", str(config or self.config), *arguments)
+        if environment:
+            ended = subprocess.run(
+                (*ROTATOR, *command),
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                env={**os.environ, **environment},
+            )
+        else:
+            ended = forked.run(command, stdin=stdin, environment=os.environ, limit=120)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def control(self, method: str, path: str, body: object = None) -> Any:
