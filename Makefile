@@ -22,7 +22,7 @@ ADAPTERS := tests/config tests/keys tests/keystore tests/planning tests/qlik tes
 suite:
 	@version=$(call VERSION,$(PYTHON)); \
 	$(MAKE) --no-print-directory .venvs/$$version/ready PYTHON=$(PYTHON) && \
-	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 4 $(if $(filter $(MAIN),$(PYTHON)),$(WHOLE),$(ADAPTERS)) $(PYTEST)
+	echo "Python $$version" && .venvs/$$version/bin/python -m pytest -q -n 5 $(if $(filter $(MAIN),$(PYTHON)),$(WHOLE),$(ADAPTERS)) $(PYTEST)
 
 # A sample of every fault, drawn anew each time; `make soak` runs all of them and writes docs/reliability.md.
 reliability: packages $(VENV)/ready
