@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator import intents, looking, rotation, steps
+from rotator import intents, looking, replacement, steps
 from rotator.errors import KeyMaterialError, Refused, ServerError, UsageError
 from rotator.keys import PrivateKey
 from rotator.model import Fingerprint, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
@@ -77,7 +77,7 @@ def replace_key(scene: Scene, confirmed: str, command: str = "adopt {} --replace
         cuts = looking.cuts_of_change(scene, observed.proxies)
     looking.ask(scene, cuts)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
-    return rotation.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
+    return replacement.begin(scene, replace(observed, ring=ring), IntentKind.REPLACE_KEY, Outcome.ADOPTED)
 
 
 def shown_fingerprint(scene: Scene) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from rotator import certificates, intents, looking, rotation, steps
+from rotator import certificates, intents, looking, replacement, steps
 from rotator.errors import (
     BadRequest,
     Conflict,
@@ -74,11 +74,13 @@ def _keyed(
     if planned.create is None and planned.key is FIRST:
         if virtual_proxy.certificate.strip():
             raise unknown_certificate(scene.spec.name, virtual_proxy)
-        return rotation.begin(scene, seen, IntentKind.FIRST_KEY, outcome)
+        return replacement.begin(scene, seen, IntentKind.FIRST_KEY, outcome)
     if planned.key is RESTORE:
         virtual_proxy = _restored(scene, ring, virtual_proxy)
     elif ring.intent is not None:
-        return rotation.conclude(scene, seen, looking.first_step(scene, seen), outcome, resumed=planned.key is RESUME)
+        return replacement.conclude(
+            scene, seen, looking.first_step(scene, seen), outcome, resumed=planned.key is RESUME
+        )
     checks = _login(scene, ring, virtual_proxy, proxies)
     reason, message = (
         outcome.value.capitalize(),

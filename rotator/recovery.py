@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rotator import intents, looking, rotation, steps, verification
+from rotator import intents, looking, replacement, steps, verification
 from rotator.adoption import replace_key
 from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, Undone
 from rotator.model import Auth, Check, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
@@ -93,7 +93,7 @@ def _concluded(scene: Scene, observed: looking.Observed) -> Result:
     step = looking.first_step(scene, observed)
     scene.world.tell("finishing the change that an earlier run began")
     try:
-        return rotation.conclude(scene, observed, step, Outcome.RECOVERED, resumed=True)
+        return replacement.conclude(scene, observed, step, Outcome.RECOVERED, resumed=True)
     except Undone as error:
         ring = scene.world.keystore.ring()
         seen = observed.virtual_proxy
@@ -152,10 +152,10 @@ def rollback(scene: Scene) -> Result:
         cuts = looking.cuts_of_change(scene, observed.proxies) if previous is not None else ()
     if previous is None:
         step = looking.first_step(scene, observed)
-        return _rolled_back(scene, rotation.conclude(scene, observed, step, Outcome.ROLLED_BACK, resumed=True))
+        return _rolled_back(scene, replacement.conclude(scene, observed, step, Outcome.ROLLED_BACK, resumed=True))
     looking.ask(scene, cuts)
     ring = intents.open_intent(scene, ring, observed.virtual_proxy, IntentKind.ROLLBACK, previous)
-    result = rotation.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROLLED_BACK)
+    result = replacement.conclude(scene, replace(observed, ring=ring), Step.SET, Outcome.ROLLED_BACK)
     return _rolled_back(scene, result)
 
 

@@ -1,9 +1,9 @@
 """rotate: a new key in place of the current one, or the end of a rotation that an earlier run left open."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from rotator import intents, looking, steps, undoing
+from rotator import intents, looking, replacement, steps
 from rotator.errors import (
     ConfigError,
     KeyStoreError,
@@ -13,7 +13,6 @@ from rotator.errors import (
     ServerError,
     TryLater,
     UsageError,
-    VerificationFailed,
 )
 from rotator.model import (
     Check,
@@ -24,11 +23,9 @@ from rotator.model import (
     Json,
     KeyVersion,
     Outcome,
-    ProxyService,
     Result,
     Ring,
     Stage,
-    VirtualProxy,
     counted,
     short,
 )
@@ -37,7 +34,6 @@ from rotator.planning.due import Due, DueReason, due, may_begin, next_retry, tri
 from rotator.planning.recovery import Step
 from rotator.planning.rotation import as_served, reusable_pending
 from rotator.scene import Scene
-from rotator.setting import patiently
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,9 @@ def _rotated(scene: Scene, options: Options, attempt: _Attempt) -> Result:
     if seen.step is not Step.CREATE and not options.dry_run:
         scene.world.tell("finishing the rotation that an earlier run began")
         back = ring.intent is not None and ring.intent.kind is IntentKind.ROLLBACK
-        return conclude(scene, observed, seen.step, Outcome.ROLLED_BACK if back else Outcome.ROTATED, resumed=True)
+        return replacement.conclude(
+            scene, observed, seen.step, Outcome.ROLLED_BACK if back else Outcome.ROTATED, resumed=True
+        )
     ending = ring.untested and ring.intent is None
     if ending and not options.now:
         return _ending_planned(scene, observed) if options.dry_run else _ended(scene, observed)
@@ -207,13 +205,6 @@ def _tested(scene: Scene, observed: looking.Observed) -> tuple[Ring, tuple[Check
     return ring, (*proven, *refused)
 
 
-def _promoted(
-    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, outcome: Outcome, checks: tuple[Check, ...]
-) -> Result:
-    message = f"the key {short(intents.current(ring).fingerprint)} is current and proven"
-    return scene.result(ring, outcome, "Promoted", message, checks, virtual_proxy=virtual_proxy)
-
-
 def _check_time(scene: Scene, options: Options) -> None:
     """Refuse a start that the configured windows do not allow. Raises ConfigError, WindowClosed."""
     spec = scene.spec
@@ -221,73 +212,6 @@ def _check_time(scene: Scene, options: Options) -> None:
         raise windows.no_window(spec)
     if options.now and not (options.ignore_window or options.dry_run or options.prepare):
         windows.check_window(spec, scene.world.clock.now())
-
-
-def begin(scene: Scene, observed: looking.Observed, kind: IntentKind, outcome: Outcome) -> Result:
-    """A pending key put in place of what is there: create, set, test, finish, or undo. Raises RotatorError.
-
-    Where nothing of it reached the server and nothing can any more, nothing of it is left in the keyring either; but a
-    key that was prepared by an earlier run stays, as somebody may have it.
-    """
-    prepared = reusable_pending(observed.ring, scene.spec)
-    ring, pending = steps.create(scene, observed.ring)
-    ring = intents.open_intent(scene, ring, observed.virtual_proxy, kind, pending)
-    try:
-        return conclude(scene, replace(observed, ring=ring), Step.SET, outcome)
-    except RotatorError as error:
-        if error.unchanged and pending != prepared:
-            intents.discard(scene, pending)
-        raise
-
-
-def conclude(
-    scene: Scene, observed: looking.Observed, step: Step, outcome: Outcome, *, resumed: bool = False
-) -> Result:
-    """From an open intent to its end: set where that is still to do, test, finish, or undo. Raises RotatorError.
-
-    `resumed`: an earlier run opened the intent.
-    """
-    ring, virtual_proxy, proxies = observed.ring, observed.virtual_proxy, observed.proxies
-    scene.check_way()
-    change = intents.change_of(scene, ring)
-    after = short(change.intent.after)
-    if step is Step.UNDO:
-        cause = (
-            "the new key failed its test login in an earlier run" if change.intent.undoing else "the new key is lost"
-        )
-        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), f"{cause}: {after}")
-    if step is Step.SET:
-        ring, virtual_proxy = steps.set_certificate(scene, ring, virtual_proxy, resumed=resumed)
-        proxies = _linked_now(scene, virtual_proxy, proxies)
-    try:
-        tested = steps.test(scene, change, virtual_proxy, proxies)
-    except VerificationFailed as failure:
-        if change.intent.kind is IntentKind.FIRST_KEY:
-            raise VerificationFailed(
-                f"{scene.spec.name}: the first key does not log in everywhere: {failure.message}",
-                hint=f"look at the proxies named (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
-            ).with_checks(failure.checks) from None
-        cause = f"the new key {after} failed its test login: {failure.message}"
-        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, failure.checks, cause) from None
-    try:
-        ring, refused = steps.finish(scene, ring, virtual_proxy, proxies)
-    except steps.NotPromoted as refusal:
-        cause = f"the new key {after} logs in, but the keyring cannot note that: {refusal}"
-        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), cause) from None
-    except NotDelivered as error:
-        raise error.with_checks((*tested, *error.checks)) from None
-    return _promoted(scene, ring, virtual_proxy, outcome, (*tested, *refused))
-
-
-def _linked_now(
-    scene: Scene, virtual_proxy: VirtualProxy, before: tuple[ProxyService, ...]
-) -> tuple[ProxyService, ...]:
-    """The proxies it is linked to after the change: somebody may have linked it elsewhere. Those `before` if none tells."""
-    try:
-        return looking.linked(patiently(scene, scene.world.repository.proxies), virtual_proxy)
-    except ServerError as error:
-        scene.world.tell(f"the proxies cannot be asked for anew: {error.message}")
-        return before
 
 
 def _begin(scene: Scene, seen: _Seen, options: Options) -> Result:
@@ -298,7 +222,7 @@ def _begin(scene: Scene, seen: _Seen, options: Options) -> Result:
         shown = observed.virtual_proxy
         return scene.result(ring, Outcome.PREPARED, seen.verdict.reason, message, virtual_proxy=shown, key=pending)
     looking.ask(scene, seen.cuts)
-    return begin(scene, observed, IntentKind.ROTATE, Outcome.ROTATED)
+    return replacement.begin(scene, observed, IntentKind.ROTATE, Outcome.ROTATED)
 
 
 def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, ...]:
