@@ -10,7 +10,7 @@ from waiting import eventually
 from machine.boundaries import plain
 from machine.by_jwt import PREFIX as ACCESS
 from machine.commands import STUCK, Command, filled
-from machine.faulted_commands import INIT, READING
+from machine.faulted_commands import INIT, READING, RELEASING, TAKEN_BACK
 from machine.host import HOUR, Machine, Run
 
 
@@ -120,7 +120,7 @@ def struck(machine: Machine, case: Case) -> Came:
     """Run the command under the fault, and look: at what it says and promises, at the invariant, at what comes after."""
     case.command.prepare(machine)
     arguments = filled(machine, case.command.arguments)
-    before = machine.oracle.before()
+    before, keys = machine.oracle.before(), machine.oracle.keyring().keys
     machine.sandbox.forget_requests()
     if case.request is None:
         if case.kind == "cold":
@@ -144,6 +144,8 @@ def struck(machine: Machine, case: Case) -> Came:
     if case.command is INIT and run.status != 0 and (machine.sandbox.folder / "new").exists():
         wrong.append("it leaves something that it began to write")
     wrong += machine.oracle.broken_now()
+    if case.command in RELEASING and machine.oracle.keyring().keys.keys() != (keys if run.status else {}).keys():
+        wrong.append(f"exit status {run.status}, and of {len(keys)} keys {len(machine.oracle.keyring().keys)} are left")
     if run.status == FAILED and before is not None:
         machine.arrived()
         wrong += machine.oracle.not_kept(before)
@@ -186,6 +188,11 @@ def afterwards(machine: Machine, command: Command) -> list[str]:
             *([f"again, without the fault: {again.told}"] if again.status else []),
             *machine.oracle.broken_settled(),
         ]
+    if command in RELEASING:
+        ended = _run(machine, command.again)
+        kept = machine.oracle.keyring().keys
+        found = [] if ended.status == 0 and not kept else [f"again, with {len(kept)} keys left: {ended.told}"]
+        return [*found, *machine.rotates_within_two_runs(filled(machine, TAKEN_BACK))]
     return machine.rotates_within_two_runs(filled(machine, command.again))
 
 

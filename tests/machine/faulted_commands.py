@@ -25,6 +25,13 @@ def _absent(machine: Machine) -> None:
     machine.fresh()
 
 
+def _given_to_consumers(machine: Machine) -> None:
+    """A virtual proxy in use, whose keys may go."""
+    machine.settled()
+    (machine.sandbox.folder / "adopted.pem").unlink(missing_ok=True)
+    machine.oracle.lose()
+
+
 def _repair(machine: Machine) -> None:
     """A virtual proxy that somebody changed, unlinked from one proxy."""
     machine.settled()
@@ -66,17 +73,28 @@ WRITING: Final = (
     KILLED["recover (back)"],
     PRUNE,
 )
+TAKEN_BACK: Final = ("adopt", "portal", "--replace-key", "--yes", "--fingerprint", "FINGERPRINT")
 TAKING: Final = (
     command("adopt --key", "adopt portal --key adopted.pem", _released),
-    command("adopt --replace-key", "adopt portal --replace-key --yes --fingerprint FINGERPRINT", _released),
+    Command("adopt --replace-key", TAKEN_BACK, _released, TAKEN_BACK),
     KILLED["recover (lost key)"],
 )
 """These find a virtual proxy whose key the keyring does not have."""
+RELEASING: Final = (
+    command("release", "release portal --yes", _given_to_consumers),
+    command(
+        "release --private-to",
+        "release portal --yes --private-to adopted.pem",
+        _given_to_consumers,
+        again="release portal --yes",
+    ),
+)
+"""After these there is no key here; `TAKEN_BACK` brings the virtual proxy into rotator's care again."""
 BY_JWT: Final = (
     command("rotate (jwt)", "rotate portal --now"),
     command("rollback (jwt)", "rollback portal"),
 )
 """These go through a virtual proxy, on a machine of their own."""
-FAULTED: Final = (*READING, *WRITING, *TAKING)
+FAULTED: Final = (*READING, *WRITING, *TAKING, *RELEASING)
 SILENT: Final = (("due",), ("keys", "list"), ("keys", "export", "portal"), ("history",))
 """These ask nothing of the server."""

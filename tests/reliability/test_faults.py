@@ -94,6 +94,9 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "adopt --key": {"look": LOOKING, "login": LOGGING_IN},
     "adopt --replace-key": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
     "recover (lost key)": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
+    "release": {"look": LOOKING},
+    # The key that is taken along is the one that logs in: a server that is gone for good keeps nobody from it.
+    "release --private-to": {"look": WHATEVER},
 }
 """What §3 of the design promises of each command, by the request that is struck and by the fault."""
 STUCK: Final = {
