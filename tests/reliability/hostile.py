@@ -4,16 +4,12 @@ import base64
 import gzip
 import json
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 from qlik_answers import proper
+from rubbish import Rubbish, certificates
 
 
 TOKEN: Final = (
@@ -24,83 +20,17 @@ LIMIT: Final = 0.4
 """Seconds for an exchange, in place of a minute."""
 MB: Final = 1 << 20
 
-RUBBISH: Final[list[Any]] = [
-    None, True, False, 0, -1, 1.5, float("nan"), float("inf"), -(10**30), 10**400, 65536, "", " ", "x", "4", "0", "true",
-    "\x00", "\x1b[31mred\x1b[0m", "\r\nX-Injected: yes", "é" * 50, "a" * 100_000, "../../etc/passwd", "<script>x</script>",
-    "evil.invalid/x?", "user@evil.invalid", "[::1", "..", ".localhost", "a" * 64 + ".localhost", "\ud800", "\u202e",
-    [], [None], [[]], [{}], {}, {"id": {}}, {"": ""}, [0] * 1000,
-]  # fmt: skip
 DATES: Final = [
     "", "yesterday", "Mon, 01 Jan 9999 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 1000 00:00:00 GMT",
     "Mon, 01 Jan 2024 00:00:00 +999999999999", "Mon, 99 Jan 2024 99:99:99 GMT", "Mon, 01 Jan 2024 00:00:00 -0000",
     "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "0", "\xff\xfe", "Mon, 01 Jan 2024 00:00:00 " + "9" * 5000,
     "Sun, 06 Nov 1994 08:49:37 GMT" * 1000,
 ]  # fmt: skip
-LISTS: Final = {
-    "loadBalancingServerNodes", "tags", "customProperties", "jwtAttributeMap", "websocketCrossOriginWhiteList", "roles",
-    "virtualProxies", "privileges",
-}  # fmt: skip
-"""Fields that hold lists, or null."""
 STATUSES: Final = [
     200, 201, 202, 204, 205, 206, 226, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 407, 409, 410, 418, 421, 429,
     451, 500, 501, 502, 503, 504, 511, 599, 600, 999,
 ]  # fmt: skip
 PAGE: Final = b"<html><style>p{}</style><body><h1>Bad request</h1>" + b"<p>&nbsp;</p>" * 6800 + b"</body></html>"
-
-
-def _certificates() -> list[str]:
-    """Certificates that no virtual proxy should hold, all of them well-formed enough to be tempting."""
-
-    def made(key: Any, days: int, name: str) -> str:
-        now = datetime.now(UTC)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        built = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(now - timedelta(days=9000))
-            .not_valid_after(now + timedelta(days=days))
-            .sign(key, hashes.SHA256())
-        )
-        return built.public_bytes(serialization.Encoding.PEM).decode()
-
-    curve, small = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
-    good = made(small, 1000, "x")
-    body = "".join(good.split("\n")[1:-2])
-    damaged = base64.b64decode(body)
-    return [
-        made(curve, 1000, "x"),
-        good,
-        made(small, -1, "x"),
-        made(small, 2_900_000, "x"),
-        good + good,
-        good.replace("\n", " "),
-        good.replace("\n", "\r\n"),
-        good[:200],
-        "-----BEGIN CERTIFICATE-----\n" + "A" * 100_000 + "\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE-----" * 4000,
-        "-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----",
-        small.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-        *(
-            "-----BEGIN CERTIFICATE-----\n"
-            + base64.b64encode(damaged[:at] + bytes([damaged[at] ^ 0xFF]) + damaged[at + 1 :]).decode()
-            + "\n-----END CERTIFICATE-----\n"
-            for at in range(0, len(damaged), 9)
-        ),
-    ]
-
-
-def _entities(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a body."""
-    if isinstance(value, dict):
-        yield value
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for item in tuple(inner):
-        yield from _entities(item)
 
 
 class Answers:
@@ -110,7 +40,7 @@ class Answers:
         self._seed = seed
         self._deciding = deciding
         self._operations = operations
-        self._certificates = _certificates()
+        self._certificates = certificates()
         spaces = b" " * (40 * MB)
         self._bombs = [
             (gzip.compress(spaces), "gzip"),
@@ -127,7 +57,8 @@ class Answers:
         """One case, the same again under the same seed."""
         chance = random.Random(f"{self._seed}:{number}")
         operation = chance.choice(self._operations)
-        return Case(chance, operation, self._certificates, self._bombs, mistyped=operation in self._deciding)
+        rubbish = Rubbish(chance, self._certificates)
+        return Case(chance, operation, rubbish, self._bombs, mistyped=operation in self._deciding)
 
 
 class Case:
@@ -140,13 +71,13 @@ class Case:
         self,
         chance: random.Random,
         operation: str,
-        certificates: list[str],
+        rubbish: Rubbish,
         bombs: list[tuple[bytes, str]],
         *,
         mistyped: bool,
     ) -> None:
         self._chance = chance
-        self._certificates = certificates
+        self._rubbish = rubbish
         self._bombs = bombs
         self._mostly_mistyped = mistyped
         self.operation = operation
@@ -170,60 +101,14 @@ class Case:
 
     def _mutated(self, handler: BaseHTTPRequestHandler, status: int, body: Any, headers: list[tuple[str, str]]) -> None:
         """The proper body with some of its values replaced."""
-        changed = json.loads(json.dumps(body))
-        for _ in range(self._chance.randint(1, 3)):
-            changed = self._replaced(changed)
+        changed = self._rubbish.mutated(body)
         text = json.dumps(changed, ensure_ascii=self._chance.random() < 0.8)
         _send(handler, status if body is not None else 200, text.encode("utf-8", "surrogatepass"), headers)
-
-    def _replaced(self, value: Any) -> Any:
-        inner = (
-            list(value.items())
-            if isinstance(value, dict)
-            else list(enumerate(value))
-            if isinstance(value, list)
-            else []
-        )
-        if not inner or self._chance.random() < 0.12:
-            return self._rubbish()
-        read = (
-            "id",
-            "prefix",
-            "jwtPublicKeyCertificate",
-            "modifiedDate",
-            "hostName",
-            "listenPort",
-            "settings",
-            "userId",
-        )
-        wanted = [pair for pair in inner if pair[0] in read]
-        key, item = self._chance.choice(wanted if wanted and self._chance.random() < 0.5 else inner)
-        if key == "jwtPublicKeyCertificate":
-            value[key] = self._chance.choice([self._rubbish(), *self._certificates])
-        elif isinstance(value, dict) and self._chance.random() < 0.1:
-            del value[key]
-        else:
-            value[key] = self._replaced(item)
-        return value
 
     def _mistyped(
         self, handler: BaseHTTPRequestHandler, status: int, body: Any, headers: list[tuple[str, str]]
     ) -> None:
-        """The proper body with items of wrong types in the lists that it is known to hold."""
-        changed = json.loads(json.dumps(body))
-        for entity in _entities(changed):
-            for name in LISTS & entity.keys():
-                if self._chance.random() < 0.5:
-                    entity[name] = [*(entity[name] or []), *(self._mistype() for _ in range(3))]
-        _send(handler, status, json.dumps(changed).encode(), headers)
-
-    def _mistype(self) -> Any:
-        field = self._chance.choice(("id", "id", "id", "jwtAttribute", "senseAttribute", "hostName"))
-        value = self._chance.choice([{}, [], {"id": {}}, self._rubbish(), self._rubbish()])
-        return self._chance.choice([{field: value}, {field: value}, value])
-
-    def _rubbish(self) -> Any:
-        return self._chance.choice(RUBBISH)
+        _send(handler, status, json.dumps(self._rubbish.mistyped(body)).encode(), headers)
 
     def _said(self, handler: BaseHTTPRequestHandler, _: int, body: Any, headers: list[tuple[str, str]]) -> None:
         """Any status with any text: pages, what was sent, what was never asked for."""
