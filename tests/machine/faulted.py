@@ -186,7 +186,7 @@ def afterwards(machine: Machine, command: Command) -> list[str]:
         return [
             *found,
             *([f"again, without the fault: {again.told}"] if again.status else []),
-            *machine.oracle.broken_settled(),
+            *machine.broken_settled(),
         ]
     if command in RELEASING:
         ended = _run(machine, command.again)
