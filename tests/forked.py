@@ -4,7 +4,7 @@ Each run is a process of its own, with its own arguments, environment, folder an
 common with the others is only the modules that were loaded before. Where the start itself is what is tested, or the
 environment decides what is loaded, a test runs the interpreter anew.
 
-One line of JSON and three descriptors on a connection ask for a run; one line tells its wait status.
+One line of JSON and three descriptors on a connection ask for a run; a line tells its process, another its wait status.
 """
 
 import atexit
@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -35,6 +36,7 @@ LIBRARIES: Final = (
     "rotator.provisioning",
     "rotator.recovery",
     "rotator.report.document",
+    "rotator.sandbox.site",
     "filelock",
     "encodings.idna",
 )
@@ -45,25 +47,64 @@ _LARGEST: Final = 1 << 20
 def run(
     arguments: Sequence[str], *, stdin: str, environment: Mapping[str, str], limit: float
 ) -> "subprocess.CompletedProcess[str]":
-    """rotator with these arguments; its exit status is negative where a signal ended it. Raises TimeoutError."""
-    asked = {"arguments": [*arguments], "environment": dict(environment), "folder": str(Path.cwd())}
+    """rotator with these arguments, to its end. Raises TimeoutExpired after `limit` seconds; it goes on then."""
     with (
         tempfile.TemporaryFile("w+") as given,
         tempfile.TemporaryFile("w+") as out,
         tempfile.TemporaryFile("w+") as err,
-        socket.socket(socket.AF_UNIX) as connection,
     ):
         given.write(stdin)
         given.seek(0)
-        connection.settimeout(limit)
-        connection.connect(_server())
-        line = json.dumps(asked).encode() + b"\n"
-        socket.send_fds(connection, [line], [given.fileno(), out.fileno(), err.fileno()])
-        told = connection.makefile().readline()
-        status = os.waitstatus_to_exitcode(int(told))
+        streams = (given.fileno(), out.fileno(), err.fileno())
+        status = Process(arguments, streams, environment).wait(limit)
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(list(arguments), status, out.read(), err.read())
+
+
+class Process:
+    """A run of rotator, with the streams (descriptors) and the environment that it is given; to be used as `subprocess.Popen` is."""
+
+    def __init__(self, arguments: Sequence[str], streams: Sequence[int], environment: Mapping[str, str]) -> None:
+        asked = {"arguments": [*arguments], "environment": dict(environment), "folder": str(Path.cwd())}
+        self._status: int | None = None
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(_server())
+        line = json.dumps(asked).encode() + b"\n"
+        socket.send_fds(self._connection, [line], streams)
+        self._told = self._connection.makefile()
+        self.pid = int(self._told.readline())
+
+    def poll(self) -> int | None:
+        """The exit status, negative where a signal ended it; None while it runs."""
+        if self._status is None and select.select([self._connection], [], [], 0)[0]:
+            self._ended()
+        return self._status
+
+    def wait(self, limit: float) -> int:
+        """The same, once it has ended. Raises TimeoutExpired after `limit` seconds."""
+        if self._status is None and not select.select([self._connection], [], [], limit)[0]:
+            raise subprocess.TimeoutExpired("rotator", limit)
+        return self._ended() if self._status is None else self._status
+
+    def _ended(self) -> int:
+        self._status = os.waitstatus_to_exitcode(int(self._told.readline()))
+        self._told.close()
+        self._connection.close()
+        return self._status
+
+    def send_signal(self, number: int) -> None:
+        """Nothing where it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
 
 
 @cache
@@ -92,7 +133,7 @@ def _server() -> str:
 
 def serve(address: str) -> None:
     """Until it is killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _end_with_parent()
     for library in LIBRARIES:
         importlib.import_module(library)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -108,17 +149,26 @@ def serve(address: str) -> None:
             connection.close()
 
 
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _answer(connection: socket.socket) -> None:
     """One run, waited for: this process is its parent. Does not return, but as the run."""
+    _end_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     line, descriptors, _, _ = socket.recv_fds(connection, _LARGEST, 3)
     while not line.endswith(b"\n"):
         line += connection.recv(_LARGEST)
     child = os.fork()
     if child:
+        connection.sendall(f"{child}\n".encode())
+        for descriptor in descriptors:
+            os.close(descriptor)
         _, status = os.waitpid(child, 0)
         connection.sendall(f"{status}\n".encode())
         os._exit(0)
+    _end_with_parent()
     connection.close()
     asked = json.loads(line)
     for number, descriptor in enumerate(descriptors):

@@ -45,23 +45,26 @@ class Sandbox:
 
     folder: Path
     arguments: tuple[str, ...] = ()
-    process: subprocess.Popen[str] = field(init=False, repr=False)
+    process: forked.Process = field(init=False, repr=False)
     ready: dict[str, Any] = field(init=False, repr=False)
 
     def __enter__(self) -> Self:
-        command = (*ROTATOR, "sandbox", "--dir", str(self.folder), *QUICK, *self.arguments)
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            _, err = self.process.communicate(timeout=20)
-            raise AssertionError(f"the sandbox did not start: {err}")
+        command = ("sandbox", "--dir", str(self.folder), *QUICK, *self.arguments)
+        reading, writing = os.pipe()
+        with os.fdopen(reading) as out, tempfile.TemporaryFile("w+") as err, tempfile.TemporaryFile() as nothing:
+            self.process = forked.Process(command, (nothing.fileno(), writing, err.fileno()), os.environ)
+            os.close(writing)
+            line = out.readline()
+            if not line:
+                self.process.wait(20)
+                err.seek(0)
+                raise AssertionError(f"the sandbox did not start: {err.read()}")
         self.ready = json.loads(line)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.wait(20)
 
     @property
     def config(self) -> Path:
