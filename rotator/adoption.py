@@ -4,9 +4,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rotator import intents, looking, replacement, steps
-from rotator.errors import KeyMaterialError, Refused, ServerError, UsageError
+from rotator.errors import KeyMaterialError, NotFound, Refused, ServerError, UsageError
 from rotator.keys import PrivateKey
-from rotator.model import Fingerprint, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
+from rotator.model import (
+    Fingerprint,
+    IntentKind,
+    KeyVersion,
+    Outcome,
+    Result,
+    Ring,
+    Stage,
+    VirtualProxy,
+    counted,
+    short,
+)
 from rotator.planning import stages
 from rotator.planning.drift import drift
 from rotator.planning.recovery import Finding
@@ -142,6 +153,7 @@ def _let_go(scene: Scene, ring: Ring, *, taken: bool) -> tuple[Fingerprint | Non
             there = scene.world.repository.find(scene.spec.prefix)
             if there is None:
                 looking.check_sees(name, scene.world.repository.proxies())
+                there = _known_by_id(scene, ring)
     except ServerError as error:
         current = ring.at(Stage.CURRENT)
         keepable = ring.intent is None and current is not None and intents.held(scene, current)
@@ -156,6 +168,14 @@ def _let_go(scene: Scene, ring: Ring, *, taken: bool) -> tuple[Fingerprint | Non
     if shown is not None and shown.stage is not Stage.CURRENT and intents.held(scene, shown):
         raise drift(name, ring, there)
     return there.fingerprint, "the virtual proxy is as it was"
+
+
+def _known_by_id(scene: Scene, ring: Ring) -> VirtualProxy | None:
+    """The virtual proxy that the keys are of, where none has its prefix: renamed. Raises PermissionDenied: hidden."""
+    try:
+        return scene.world.repository.virtual_proxy(ring.proxy_id) if ring.proxy_id else None
+    except NotFound:
+        return None
 
 
 def _unasked(name: str, *, keepable: bool) -> str:
