@@ -54,8 +54,8 @@ def _recovered(scene: Scene) -> Result:
     if found.way in (Way.RESTORE, Way.PERSON):
         _accept_uncontested(scene)
         raise problem(scene.spec.name, ring, virtual_proxy, found)
-    ring = looking.remember(scene, ring, virtual_proxy)
     if found.finding is Finding.NOTHING:
+        ring = looking.remember(scene, ring, virtual_proxy)
         message = "neither the server nor the keyring has a key of it"
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
     current = intents.current(ring)
@@ -64,6 +64,8 @@ def _recovered(scene: Scene) -> Result:
         if ring.untested:
             ring, refused = steps.previous_refused(scene, ring, virtual_proxy, observed.proxies)
             checks = (*checks, *refused)
+    # Not before: what is written counts from then on, be it over an older copy of the keyring.
+    ring = looking.remember(scene, ring, virtual_proxy)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
     return scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks, virtual_proxy=virtual_proxy)
 
