@@ -167,7 +167,13 @@ def _finished(
         ring = deliver(scene, ring)
     except NotDelivered as error:
         undelivered = error
-    ring, checks = previous_refused(scene, ring, virtual_proxy, proxies)
+    try:
+        ring, checks = previous_refused(scene, ring, virtual_proxy, proxies)
+    except PersonNeeded as error:
+        if undelivered is not None:
+            error.message += f"; and it is not handed over: {undelivered.message.removeprefix(f'{scene.spec.name}: ')}"
+            error.hint = f"{error.hint}; {undelivered.hint}"
+        raise
     if undelivered is not None:
         raise undelivered.with_checks(checks)
     return ring, checks
