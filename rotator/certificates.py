@@ -26,6 +26,12 @@ def text_of(scene: Scene, ring: Ring, version: KeyVersion) -> tuple[Ring, str]:
         return ring, keystore.certificate(version.certificate)
     except (KeyNotFound, KeyStoreCorrupt) as error:
         scene.world.tell(f"{error.message}: making a new one for the key {short(version.fingerprint)}")
+    return made_anew(scene, ring, version)
+
+
+def made_anew(scene: Scene, ring: Ring, version: KeyVersion) -> tuple[Ring, str]:
+    """A new certificate for a key of the ring, and the ring that names it. Raises KeyStoreError."""
+    keystore = scene.world.keystore
     text = made(scene, keystore.key(version))
     info = inspect_certificate(text)
     assert info is not None  # noqa: S101 - it was made here

@@ -37,7 +37,7 @@ from rotator.model import (
     short,
 )
 from rotator.planning import stages
-from rotator.planning.due import after_rollback
+from rotator.planning.due import after_rollback, ends_early
 from rotator.planning.rotation import reusable_pending
 from rotator.scene import Scene
 from rotator.setting import NO_ANSWER, put
@@ -53,7 +53,9 @@ def _created(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
     ready = reusable_pending(ring, scene.spec)
     if ready is not None and held(scene, ready):
         scene.world.tell(f"using the pending key {short(ready.fingerprint)}")
-        return ring, ready
+        if ends_early(scene.spec, ready, scene.world.clock.now()):
+            ring, _ = certificates.made_anew(scene, ring, ready)
+        return ring, version_of(ring, ready.fingerprint)
     world, rotation = scene.world, scene.spec.rotation
     scene.world.tell(f"making a {rotation.key_bits}-bit RSA key")
     key = world.generate(rotation.key_bits)
