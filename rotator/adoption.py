@@ -58,13 +58,16 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
         )
     current = ring.at(Stage.CURRENT)
     if current is not None and current.fingerprint == shown and intents.held(scene, current):
+        if ring.intent is not None:
+            scene.world.tell(f"giving up the change to {short(ring.intent.after)}, which was overtaken")
+            ring = scene.world.keystore.save(stages.undone(ring, scene.world.clock.now()))
         ring = looking.remember(scene, ring, observed.virtual_proxy)
         return scene.result(ring, Outcome.UNCHANGED, "AlreadyCurrent", "this key is current already", checks)
     keystore, text = scene.world.keystore, observed.virtual_proxy.certificate
     kept = keystore.add_certificate(text)
     known = ring.known(shown)
     if known is not None and intents.held(scene, known):
-        version = replace(known, stage=Stage.CURRENT, since=scene.world.clock.now(), certificate=kept)
+        version = steps.served(known, observed.virtual_proxy, kept, scene.world.clock.now())
     else:
         version = steps.described(key, text, Stage.CURRENT, scene)
         keystore.add_key(version, key)

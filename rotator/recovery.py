@@ -117,7 +117,7 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
         )
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)
-    version = replace(known, stage=Stage.CURRENT, since=now, certificate=kept)
+    version = steps.served(known, observed.virtual_proxy, kept, now)
     delivery = steps.hand_over_of(scene, version.fingerprint, now)
     ring = keystore.save(stages.with_current(observed.ring, version, now, delivery))
     ring = looking.remember(scene, ring, observed.virtual_proxy)

@@ -6,6 +6,7 @@ effect on the server, and the server is asked before it is changed and again aft
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from rotator import certificates, verification
@@ -25,6 +26,7 @@ from rotator.model import (
     Check,
     Consumers,
     Delivery,
+    Digest,
     Fingerprint,
     Intent,
     IntentKind,
@@ -84,6 +86,12 @@ def described(key: PrivateKey, certificate: str, stage: Stage, scene: Scene) -> 
         not_after=info.not_after,
         sent=stage is not Stage.PENDING,
     )
+
+
+def served(known: KeyVersion, observed: VirtualProxy, kept: Digest, now: datetime) -> KeyVersion:
+    """The index entry of a key of ours that becomes current as the server shows it, with the certificate that is `kept`."""
+    ends = observed.not_after or known.not_after
+    return replace(known, stage=Stage.CURRENT, since=now, certificate=kept, not_after=ends)
 
 
 def set_certificate(
