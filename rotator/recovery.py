@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rotator import intents, looking, replacement, steps, verification
+from rotator import certificates, intents, looking, replacement, steps, verification
 from rotator.adoption import replace_key
 from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, Undone
 from rotator.model import Auth, Check, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
@@ -60,7 +60,9 @@ def _recovered(scene: Scene) -> Result:
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
     current = intents.current(ring)
     with scene.world.journal.step("test", current.fingerprint):
-        checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
+        ended = certificates.ended(scene, virtual_proxy.not_after)
+        hint = f"its certificate has ended: rotator rotate {scene.spec.name} --now" if ended else None
+        checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies, hint=hint)
         if ring.untested:
             ring, refused = steps.previous_refused(scene, ring, virtual_proxy, observed.proxies)
             checks = (*checks, *refused)
