@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from rotator import certificates, intents, looking, replacement, steps, verification
 from rotator.adoption import replace_key
-from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, Undone
+from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, ServerError, Undone
 from rotator.model import Auth, Check, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
@@ -75,8 +75,13 @@ def _recovered(scene: Scene) -> Result:
 def _accept_uncontested(scene: Scene) -> None:
     """Where nobody can log in, nothing contradicts an older copy of the keyring: create-proxy then goes on from it."""
     repository = scene.world.repository
-    there = repository.find(scene.spec.prefix)
-    if there is None or not there.certificate.strip() or not looking.linked(repository.proxies(), there):
+    try:
+        there = repository.find(scene.spec.prefix)
+        uncontested = there is None or not there.certificate.strip() or not looking.linked(repository.proxies(), there)
+    except ServerError as error:
+        scene.world.tell(f"whether anybody can log in cannot be asked: {error.message}")
+        return
+    if uncontested:
         scene.world.keystore.accept()
 
 
