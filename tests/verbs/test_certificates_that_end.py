@@ -53,6 +53,18 @@ def test_a_current_key_whose_certificate_has_ended_is_rotated(story: Story, worl
     assert world.shown() == world.made[1].fingerprint
 
 
+def test_a_change_of_what_has_ended_that_fails_comes_to_its_end(story: Story, world: World) -> None:
+    """A certificate that lets nobody in is no way back: the old key gets one that does."""
+    story.run("create-proxy")
+    world.timeline.elapse(140 * DAY)
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rotate").exit == 4
+    world.server.restart()
+    assert story.run("rotate").exit == 1
+    world.check_logins()
+    assert story.run("rotate --now").exit == 0
+
+
 def test_a_current_key_that_is_refused_before_its_certificate_ends_is_not_rotated(story: Story, world: World) -> None:
     story.run("create-proxy")
     world.server.edit(world.prefix, jwtAudience="", jwtAttributeUserId="another")
