@@ -4,9 +4,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rotator import intents, looking, replacement, steps
-from rotator.errors import KeyMaterialError, Refused, ServerError, UsageError
+from rotator.errors import KeyMaterialError, NotFound, Refused, ServerError, UsageError
 from rotator.keys import PrivateKey
-from rotator.model import Fingerprint, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
+from rotator.model import (
+    Fingerprint,
+    IntentKind,
+    KeyVersion,
+    Outcome,
+    Result,
+    Ring,
+    Stage,
+    VirtualProxy,
+    counted,
+    short,
+)
 from rotator.planning import stages
 from rotator.planning.drift import drift
 from rotator.planning.recovery import Finding
@@ -47,13 +58,16 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
         )
     current = ring.at(Stage.CURRENT)
     if current is not None and current.fingerprint == shown and intents.held(scene, current):
+        if ring.intent is not None:
+            scene.world.tell(f"giving up the change to {short(ring.intent.after)}, which was overtaken")
+            ring = scene.world.keystore.save(stages.undone(ring, scene.world.clock.now()))
         ring = looking.remember(scene, ring, observed.virtual_proxy)
         return scene.result(ring, Outcome.UNCHANGED, "AlreadyCurrent", "this key is current already", checks)
     keystore, text = scene.world.keystore, observed.virtual_proxy.certificate
     kept = keystore.add_certificate(text)
     known = ring.known(shown)
     if known is not None and intents.held(scene, known):
-        version = replace(known, stage=Stage.CURRENT, since=scene.world.clock.now(), certificate=kept)
+        version = steps.served(known, observed.virtual_proxy, kept, scene.world.clock.now())
     else:
         version = steps.described(key, text, Stage.CURRENT, scene)
         keystore.add_key(version, key)
@@ -142,6 +156,7 @@ def _let_go(scene: Scene, ring: Ring, *, taken: bool) -> tuple[Fingerprint | Non
             there = scene.world.repository.find(scene.spec.prefix)
             if there is None:
                 looking.check_sees(name, scene.world.repository.proxies())
+                there = _known_by_id(scene, ring)
     except ServerError as error:
         current = ring.at(Stage.CURRENT)
         keepable = ring.intent is None and current is not None and intents.held(scene, current)
@@ -156,6 +171,14 @@ def _let_go(scene: Scene, ring: Ring, *, taken: bool) -> tuple[Fingerprint | Non
     if shown is not None and shown.stage is not Stage.CURRENT and intents.held(scene, shown):
         raise drift(name, ring, there)
     return there.fingerprint, "the virtual proxy is as it was"
+
+
+def _known_by_id(scene: Scene, ring: Ring) -> VirtualProxy | None:
+    """The virtual proxy that the keys are of, where none has its prefix: renamed. Raises PermissionDenied: hidden."""
+    try:
+        return scene.world.repository.virtual_proxy(ring.proxy_id) if ring.proxy_id else None
+    except NotFound:
+        return None
 
 
 def _unasked(name: str, *, keepable: bool) -> str:

@@ -1,7 +1,7 @@
 """The certificates that rotator makes for its keys, and makes anew where the keyring has lost the text of one."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotator.errors import KeyNotFound, KeyStoreCorrupt
 from rotator.keys import PrivateKey, digest, inspect_certificate, own_certificate
@@ -11,21 +11,39 @@ from rotator.scene import Scene
 
 def made(scene: Scene, key: PrivateKey) -> str:
     """A certificate for a key, as the configuration wants it, dated by the server's clock, which judges it."""
-    there = scene.world.clock.now() + timedelta(seconds=scene.world.repository.clock_offset() or 0.0)
-    return own_certificate(scene.spec, key, there)
+    return own_certificate(scene.spec, key, _now_there(scene))
+
+
+def ended(scene: Scene, not_after: datetime | None) -> bool:
+    """Whether a certificate that is valid until then has ended by the server's clock: then it may let nobody in."""
+    return not_after is not None and not_after <= _now_there(scene)
+
+
+def _now_there(scene: Scene) -> datetime:
+    return scene.world.clock.now() + timedelta(seconds=scene.world.repository.clock_offset() or 0.0)
 
 
 def text_of(scene: Scene, ring: Ring, version: KeyVersion) -> tuple[Ring, str]:
     """The certificate to put on the server for a key, and the ring that names it.
 
-    Where its text is lost or damaged a new one is stored: the key is what logs in, whatever certificate carries it.
-    Raises KeyStoreError, KeyNotFound among them where the private key is gone too.
+    Where its text is lost or damaged, or it has ended, a new one is stored: the key is what logs in, whatever
+    certificate carries it. Raises KeyStoreError, KeyNotFound among them where the private key is gone too.
     """
-    keystore = scene.world.keystore
     try:
-        return ring, keystore.certificate(version.certificate)
+        text = scene.world.keystore.certificate(version.certificate)
     except (KeyNotFound, KeyStoreCorrupt) as error:
-        scene.world.tell(f"{error.message}: making a new one for the key {short(version.fingerprint)}")
+        why = error.message
+    else:
+        if not ended(scene, version.not_after):
+            return ring, text
+        why = "its certificate has ended"
+    scene.world.tell(f"{why}: making a new one for the key {short(version.fingerprint)}")
+    return made_anew(scene, ring, version)
+
+
+def made_anew(scene: Scene, ring: Ring, version: KeyVersion) -> tuple[Ring, str]:
+    """A new certificate for a key of the ring, and the ring that names it. Raises KeyStoreError."""
+    keystore = scene.world.keystore
     text = made(scene, keystore.key(version))
     info = inspect_certificate(text)
     assert info is not None  # noqa: S101 - it was made here

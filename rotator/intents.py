@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from rotator import certificates
 from rotator.errors import KeyNotFound, KeyStoreCorrupt, KeyStoreError
-from rotator.keys import PrivateKey
+from rotator.keys import PrivateKey, inspect_certificate
 from rotator.model import Fingerprint, Intent, IntentKind, KeyVersion, Ring, Stage, VirtualProxy, short
 from rotator.planning import stages
 from rotator.scene import Scene
@@ -44,7 +44,8 @@ class Change:
     """What an intent works with, read before anything is sent: a keyring that fails later cannot stop the way back.
 
     `new` and `old` are the private keys of both ends, None where the keyring does not have one; `old_text` is the
-    certificate to put back, empty where there was none; where it is lost one made anew, None without the key for that.
+    certificate to put back, empty where there was none; where it is lost or has ended one made anew, None without the key
+    for that.
     """
 
     intent: Intent
@@ -67,8 +68,15 @@ def change_of(scene: Scene, ring: Ring) -> Change:
     try:
         text = keystore.certificate(intent.before_certificate) if intent.before_certificate else ""
     except (KeyNotFound, KeyStoreCorrupt):
-        text = certificates.made(scene, old) if old is not None else None
+        text = None
+    if old is not None and (text is None or _has_ended(scene, text)):
+        text = certificates.made(scene, old)
     return Change(intent, key(intent.after), old, text)
+
+
+def _has_ended(scene: Scene, text: str) -> bool:
+    info = inspect_certificate(text)
+    return certificates.ended(scene, info.not_after if info else None)
 
 
 def held(scene: Scene, version: KeyVersion) -> bool:

@@ -49,7 +49,9 @@ def observe(scene: Scene, ring: Ring) -> Observed:
         )
     check_manageable(name, virtual_proxy)
     check_complete(name, scene.auth, ring, virtual_proxy)
-    proxies = linked(repository.proxies(), virtual_proxy)
+    seen = repository.proxies()
+    check_sees(name, seen)
+    proxies = linked(seen, virtual_proxy)
     if not proxies:
         raise Refused(
             f"{name}: the virtual proxy {prefix!r} is linked to no proxy, so nobody can log in through it",

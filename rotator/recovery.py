@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rotator import intents, looking, replacement, steps, verification
+from rotator import certificates, intents, looking, replacement, steps, verification
 from rotator.adoption import replace_key
-from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, Undone
+from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, ServerError, Undone
 from rotator.model import Auth, Check, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
@@ -54,16 +54,20 @@ def _recovered(scene: Scene) -> Result:
     if found.way in (Way.RESTORE, Way.PERSON):
         _accept_uncontested(scene)
         raise problem(scene.spec.name, ring, virtual_proxy, found)
-    ring = looking.remember(scene, ring, virtual_proxy)
     if found.finding is Finding.NOTHING:
+        ring = looking.remember(scene, ring, virtual_proxy)
         message = "neither the server nor the keyring has a key of it"
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
     current = intents.current(ring)
     with scene.world.journal.step("test", current.fingerprint):
-        checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies)
+        ended = certificates.ended(scene, virtual_proxy.not_after)
+        hint = f"its certificate has ended: rotator rotate {scene.spec.name} --now" if ended else None
+        checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies, hint=hint)
         if ring.untested:
             ring, refused = steps.previous_refused(scene, ring, virtual_proxy, observed.proxies)
             checks = (*checks, *refused)
+    # Not before: what is written counts from then on, be it over an older copy of the keyring.
+    ring = looking.remember(scene, ring, virtual_proxy)
     message = f"server and keyring agree on the key {short(current.fingerprint)}, and it logs in"
     return scene.result(ring, Outcome.UNCHANGED, found.finding, message, checks, virtual_proxy=virtual_proxy)
 
@@ -71,8 +75,13 @@ def _recovered(scene: Scene) -> Result:
 def _accept_uncontested(scene: Scene) -> None:
     """Where nobody can log in, nothing contradicts an older copy of the keyring: create-proxy then goes on from it."""
     repository = scene.world.repository
-    there = repository.find(scene.spec.prefix)
-    if there is None or not there.certificate.strip() or not looking.linked(repository.proxies(), there):
+    try:
+        there = repository.find(scene.spec.prefix)
+        uncontested = there is None or not there.certificate.strip() or not looking.linked(repository.proxies(), there)
+    except ServerError as error:
+        scene.world.tell(f"whether anybody can log in cannot be asked: {error.message}")
+        return
+    if uncontested:
         scene.world.keystore.accept()
 
 
@@ -115,7 +124,7 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
         )
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)
-    version = replace(known, stage=Stage.CURRENT, since=now, certificate=kept)
+    version = steps.served(known, observed.virtual_proxy, kept, now)
     delivery = steps.hand_over_of(scene, version.fingerprint, now)
     ring = keystore.save(stages.with_current(observed.ring, version, now, delivery))
     ring = looking.remember(scene, ring, observed.virtual_proxy)

@@ -23,7 +23,7 @@ def begin(scene: Scene, observed: looking.Observed, kind: IntentKind, outcome: O
     try:
         return conclude(scene, replace(observed, ring=ring), Step.SET, outcome)
     except RotatorError as error:
-        if error.unchanged and pending != prepared:
+        if error.unchanged and (prepared is None or pending.item != prepared.item):
             intents.discard(scene, pending)
         raise
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from rotator import intents, looking, replacement, steps
+from rotator import certificates, intents, looking, replacement, steps, verification
 from rotator.errors import (
     ConfigError,
     KeyStoreError,
@@ -13,9 +13,11 @@ from rotator.errors import (
     ServerError,
     TryLater,
     UsageError,
+    VerificationFailed,
 )
 from rotator.model import (
     Check,
+    CheckResult,
     Consumers,
     Cut,
     Delivery,
@@ -162,7 +164,7 @@ def _looked(scene: Scene, ring: Ring, options: Options) -> _Seen:
     verdict = due(scene.spec, as_served(ring, observed.virtual_proxy), scene.world.clock.now())
     if step is not Step.CREATE or ring.untested or not (options.now or verdict.due):
         return _Seen(observed, step, verdict)
-    checks = _current_logs_in(scene, observed)
+    checks = _let_in(scene, observed)
     if options.dry_run or options.prepare:
         return _Seen(observed, step, verdict, checks)
     return _Seen(observed, step, verdict, checks, looking.cuts_of_change(scene, observed.proxies))
@@ -237,6 +239,20 @@ def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, .
         hint=f"look closer with rotator doctor; a proxy that cannot be reached from here is marked "
         f'in [site.{scene.spec.site}.probe] with "HOST" = {{ skip = true }}',
     )
+
+
+def _let_in(scene: Scene, observed: looking.Observed) -> tuple[Check, ...]:
+    """The same, unless the certificate has ended and the key is refused: then only a new one lets anybody in again."""
+    try:
+        return _current_logs_in(scene, observed)
+    except VerificationFailed as error:
+        decided = all(
+            check.skipped or check.result in (CheckResult.PASSED, CheckResult.FAILED) for check in error.checks
+        )
+        if not (decided and certificates.ended(scene, observed.virtual_proxy.not_after)):
+            raise
+        scene.world.tell(f"its certificate has ended, and it is refused: {verification.worst_of(error.checks)}")
+        return error.checks
 
 
 def _dry_run(scene: Scene, seen: _Seen, *, prepare: bool, ending: bool) -> Result:

@@ -6,6 +6,7 @@ effect on the server, and the server is asked before it is changed and again aft
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from rotator import certificates, verification
@@ -25,6 +26,7 @@ from rotator.model import (
     Check,
     Consumers,
     Delivery,
+    Digest,
     Fingerprint,
     Intent,
     IntentKind,
@@ -37,7 +39,7 @@ from rotator.model import (
     short,
 )
 from rotator.planning import stages
-from rotator.planning.due import after_rollback
+from rotator.planning.due import after_rollback, ends_early
 from rotator.planning.rotation import reusable_pending
 from rotator.scene import Scene
 from rotator.setting import NO_ANSWER, put
@@ -53,7 +55,9 @@ def _created(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
     ready = reusable_pending(ring, scene.spec)
     if ready is not None and held(scene, ready):
         scene.world.tell(f"using the pending key {short(ready.fingerprint)}")
-        return ring, ready
+        if ends_early(scene.spec, ready, scene.world.clock.now()):
+            ring, _ = certificates.made_anew(scene, ring, ready)
+        return ring, version_of(ring, ready.fingerprint)
     world, rotation = scene.world, scene.spec.rotation
     scene.world.tell(f"making a {rotation.key_bits}-bit RSA key")
     key = world.generate(rotation.key_bits)
@@ -82,6 +86,12 @@ def described(key: PrivateKey, certificate: str, stage: Stage, scene: Scene) -> 
         not_after=info.not_after,
         sent=stage is not Stage.PENDING,
     )
+
+
+def served(known: KeyVersion, observed: VirtualProxy, kept: Digest, now: datetime) -> KeyVersion:
+    """The index entry of a key of ours that becomes current as the server shows it, with the certificate that is `kept`."""
+    ends = observed.not_after or known.not_after
+    return replace(known, stage=Stage.CURRENT, since=now, certificate=kept, not_after=ends)
 
 
 def set_certificate(
@@ -167,7 +177,13 @@ def _finished(
         ring = deliver(scene, ring)
     except NotDelivered as error:
         undelivered = error
-    ring, checks = previous_refused(scene, ring, virtual_proxy, proxies)
+    try:
+        ring, checks = previous_refused(scene, ring, virtual_proxy, proxies)
+    except PersonNeeded as error:
+        if undelivered is not None:
+            error.message += f"; and it is not handed over: {undelivered.message.removeprefix(f'{scene.spec.name}: ')}"
+            error.hint = f"{error.hint}; {undelivered.hint}"
+        raise
     if undelivered is not None:
         raise undelivered.with_checks(checks)
     return ring, checks

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rotator import verification
 from rotator.errors import Drift, KeyNotFound, KeyStoreError, NotFound, RotatorError, UndoFailed, Undone
 from rotator.intents import Change
-from rotator.model import Check, Intent, ProxyService, Ring, Stage, VirtualProxy
+from rotator.model import Check, Intent, IntentKind, ProxyService, Ring, Stage, VirtualProxy
 from rotator.planning import stages
 from rotator.planning.drift import taken_in
 from rotator.scene import Scene
@@ -70,9 +70,10 @@ def _undone(
             hint=_by_hand(scene),
         ).with_checks((*failed, *back))
     _note(scene, ring, change.intent)
+    again = "rotate" if change.intent.kind is IntentKind.ROTATE else "try"
     return Undone(
         f"{cause}; undone: the certificate that was there is back" + (", and its key logs in" if back else ""),
-        hint=f"look at {'the proxies named' if failed else 'keyring and server'} (rotator doctor), then rotate again",
+        hint=f"look at {'the proxies named' if failed else 'keyring and server'} (rotator doctor), then {again} again",
     ).with_checks((*failed, *back))
 
 

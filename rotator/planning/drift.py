@@ -25,6 +25,12 @@ def drift(name: str, ring: Ring, observed: VirtualProxy) -> Drift:
     known = ring.known(shown)
     current = ring.at(Stage.CURRENT)
     expected = short(current.fingerprint) if current else "none"
+    if known is not None and known is current and ring.intent is not None:
+        return Drift(
+            f"{name}: the virtual proxy holds the current key {short(known.fingerprint)}, but a change to "
+            f"{short(ring.intent.after)} is not finished: somebody put the current certificate back",
+            hint=f"rotator recover {name} tests that key, and gives the change up",
+        )
     if known is not None:
         return Drift(
             f"{name}: the virtual proxy holds the {known.stage} key {short(known.fingerprint)} in place of the current "

@@ -14,6 +14,8 @@ FIRST_RETRY: Final = timedelta(minutes=15)
 LONGEST_RETRY: Final = timedelta(hours=24)
 AHEAD: Final = timedelta(days=1)
 """How far in the future a key may have become current: further, and the clock was wrong then, or is now."""
+EARLY: Final = timedelta(days=1)
+"""By how much the end of a prepared key's certificate may come before the schedule."""
 
 
 class DueReason(StrEnum):
@@ -131,6 +133,12 @@ def after_rollback(spec: ProxySpec, current: KeyVersion, now: datetime) -> Retry
     has come already, as whoever puts a key back needs it now.
     """
     return Retry(0, min(_period(spec, now), max(_margin(current), now + LONGEST_RETRY)))
+
+
+def ends_early(spec: ProxySpec, prepared: KeyVersion, now: datetime) -> bool:
+    """Whether the certificate of a key that was prepared long ago makes it due before the schedule, where a new one does not."""
+    fresh = now + timedelta(days=spec.rotation.certificate_days) - CERTIFICATE_MARGIN
+    return _margin(prepared) + EARLY < min(_period(spec, now), fresh)
 
 
 def _until(spec: ProxySpec, current: KeyVersion, retry: Retry | None, now: datetime) -> datetime | None:

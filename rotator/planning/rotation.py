@@ -17,6 +17,6 @@ def as_served(ring: Ring, observed: VirtualProxy) -> Ring:
 def reusable_pending(ring: Ring, spec: ProxySpec) -> KeyVersion | None:
     """The pending key that was made earlier and never sent, if it is of the size that is wanted now."""
     pending = ring.at(Stage.PENDING)
-    if pending is None or pending.bits != spec.rotation.key_bits:
+    if pending is None or pending.sent or pending.bits != spec.rotation.key_bits:
         return None
     return pending

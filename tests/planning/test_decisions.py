@@ -87,9 +87,11 @@ def test_while_an_intent_is_open_the_servers_key_signs() -> None:
     assert stages.signing_key(KEYS, B) == KEYS.at(Stage.CURRENT)
 
 
-def test_a_pending_key_of_another_size_is_not_used() -> None:
-    assert reusable_pending(KEYS, spec()) == KEYS.at(Stage.PENDING)
-    assert reusable_pending(KEYS, spec(rotation=replace(spec().rotation, key_bits=4096))) is None
+def test_a_pending_key_of_another_size_or_that_was_sent_is_not_used() -> None:
+    fresh = replace(KEYS, keys=tuple(replace(key, sent=False) for key in KEYS.keys))
+    assert reusable_pending(fresh, spec()) == fresh.at(Stage.PENDING)
+    assert reusable_pending(fresh, spec(rotation=replace(spec().rotation, key_bits=4096))) is None
+    assert reusable_pending(replace(KEYS, keys=tuple(replace(key, sent=True) for key in KEYS.keys)), spec()) is None
 
 
 def test_the_key_ends_with_the_certificate_that_the_server_has() -> None:

@@ -53,7 +53,10 @@ def test_a_failed_hand_over_and_a_previous_key_that_lives_on(story: Story, world
     story.run("create-proxy")
     hook(world, 3)
     world.server.node(HOSTS[1]).down = False
-    story.run("rotate --now", Stroke("GET proxy", 10, "503", times=400))
+    ended = story.run("rotate --now", Stroke("GET proxy", 10, "503", times=400))
+    assert ended.exit == 4
+    assert "it is not handed over" in ended.message
+    assert "the hook is run again by the next run" in ended.hint
 
 
 def test_a_key_that_is_current_no_more_is_not_handed_over(story: Story, world: World) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from worlds.by_hand import by_hand, certificate_of
+from worlds.by_hand import by_hand, certificate_of, let_see
 from worlds.effects import Stroke
 from worlds.rotators import adopting, replacing
 from worlds.server import HOSTS
@@ -226,3 +226,41 @@ def test_what_a_key_is_current_since(story: Story, world: World) -> None:
     by_hand(world, world.made[0].certificate("of another hand", 90, world.timeline.present()))
     assert story.run("recover").exit == 0
     assert len(world.one.certificates()) == 3
+
+
+def test_an_older_copy_of_the_keyring_that_is_not_proven_does_not_count(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    copy = dict(world.one.keyring.items)
+    story.run("rotate --prepare")
+    world.lose_keyring(world.one, copy)
+    node = next(iter(world.server.repository.nodes))
+    world.server.edit(world.prefix, loadBalancingServerNodes=[{"id": node}])
+    world.server.node(HOSTS[1]).down = True
+    assert story.run("recover").exit == 1
+    assert story.run("rotate").exit == 4
+    world.server.node(HOSTS[1]).down = False
+    assert story.run("recover").exit == 0
+    assert story.run("rotate").exit == 0
+
+
+def test_an_older_copy_of_the_keyring_and_proxies_that_are_not_to_be_seen(story: Story, world: World) -> None:
+    """That the virtual proxy is linked to none of those seen says nothing: somebody may log in."""
+    story.run("create-proxy")
+    copy = dict(world.one.keyring.items)
+    story.run("rotate --now")
+    world.lose_keyring(world.one, copy)
+    let_see(world, "nobody", "VirtualProxyConfig")
+    world.one.user = r"INTERNAL\nobody"
+    ended = story.run("recover")
+    assert "the rights to see them are missing" in ended.message
+    world.one.user = r"INTERNAL\sa_api"
+    assert story.run("rotate").exit == 4
+    assert "rotator recover portal" in story.run("rotate").hint
+
+
+def test_what_was_found_is_told_by_a_server_that_falls_silent_then(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.delete(world.prefix)
+    ended = story.run("recover", Stroke("GET qrs", 3, "503", times=99))
+    assert ended.exit == 4
+    assert "rotator create-proxy portal" in ended.hint

@@ -1,7 +1,7 @@
 """release: keys given up, unless the server says that somebody logs in with one that nobody would have any more."""
 
 import pytest
-from worlds.by_hand import by_hand, certificate_of
+from worlds.by_hand import by_hand, certificate_of, let_see
 from worlds.effects import Stroke
 from worlds.hooks import hook
 from worlds.keyring import KEY
@@ -200,3 +200,19 @@ def test_a_server_that_cannot_be_asked_where_no_key_is_known_to_log_in(story: St
         assert "take [proxy.portal] out of the configuration" in ended.hint
         assert world.one.keyring.fingerprints() == held
     assert not world.outside
+
+
+@pytest.mark.parametrize("what", ["not to be seen", "renamed"])
+def test_a_virtual_proxy_that_no_list_shows_is_not_gone(story: Story, world: World, what: str) -> None:
+    """The key that was sent last is the one that logs in, whatever the prefix."""
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, "crash after")).crashed
+    found = world.server.virtual_proxy(world.prefix)
+    assert found is not None
+    if what == "renamed":
+        world.server.repository.replace(found["id"], {**found, "prefix": "moved"}, "CORP\\admin")
+    else:
+        let_see(world, "nobody", "ProxyService")
+        world.one.user = r"INTERNAL\nobody"
+    assert alone(story).exit == 1
+    assert len(world.one.keyring.fingerprints()) == 2

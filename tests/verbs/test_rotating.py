@@ -101,6 +101,21 @@ def test_a_prepared_key_that_is_lost_is_made_anew(story: Story, world: World) ->
     story.run("rotate --now")
 
 
+def test_a_key_that_was_prepared_long_ago_gets_a_certificate_that_lasts(story: Story, world: World) -> None:
+    """Else the key would be due again as soon as it is in place."""
+    configured(world, rotation=replace(ROTATION, every=timedelta(days=335), certificate_days=365))
+    story.run("create-proxy")
+    assert story.run("rotate --prepare").exit == 0
+    world.timeline.elapse(335 * 86400)
+    assert story.run("rotate", Stroke("PUT qrs", 1, "403")).exit == 1
+    world.timeline.elapse(900)
+    assert story.run("rotate").exit == 0
+    assert world.shown() == world.made[1].fingerprint
+    world.timeline.elapse(900)
+    assert story.run("rotate").exit == 0
+    assert world.shown() == world.made[1].fingerprint
+
+
 def test_a_person_who_does_not_want_it(story: Story) -> None:
     story.run("create-proxy")
 

@@ -1,0 +1,72 @@
+"""A site that looks at the end of a virtual proxy's certificate, and what has ended meanwhile."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from values import spec
+from worlds.by_hand import by_hand
+from worlds.server import HOSTS
+from worlds.telling import Story
+from worlds.world import ROTATION, World
+
+
+DAY = 86400
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    rotation = replace(ROTATION, every=timedelta(days=100), certificate_days=130)
+    return World(tmp_path, "certificate-end=enforced", spec=spec(rotation=rotation))
+
+
+def test_back_to_a_key_whose_certificate_has_ended(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.timeline.elapse(101 * DAY)
+    assert story.run("rotate").exit == 0
+    world.timeline.elapse(40 * DAY)
+    assert story.run("rollback").exit == 0
+    assert world.shown() == world.made[0].fingerprint
+
+
+def test_a_certificate_that_has_ended_is_not_put_back(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.timeline.elapse(140 * DAY)
+    by_hand(world, "")
+    story.note("the certificate is taken away after it has ended")
+    assert story.run("create-proxy").exit == 0
+    world.check_logins()
+
+
+def test_a_current_key_whose_certificate_has_ended_is_rotated(story: Story, world: World) -> None:
+    """As on a machine that was off: nobody can log in any more, so that nothing is lost by a change."""
+    story.run("create-proxy")
+    world.timeline.elapse(140 * DAY)
+    refused = story.run("recover")
+    assert refused.exit == 1
+    assert refused.hint == "its certificate has ended: rotator rotate portal --now"
+    world.server.node(HOSTS[1]).down = True
+    assert story.run("rotate").exit == 1
+    world.server.node(HOSTS[1]).down = False
+    assert story.run("rotate --now").exit == 0
+    assert world.shown() == world.made[1].fingerprint
+
+
+def test_a_change_of_what_has_ended_that_fails_comes_to_its_end(story: Story, world: World) -> None:
+    """A certificate that lets nobody in is no way back: the old key gets one that does."""
+    story.run("create-proxy")
+    world.timeline.elapse(140 * DAY)
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rotate").exit == 4
+    world.server.restart()
+    assert story.run("rotate").exit == 1
+    world.check_logins()
+    assert story.run("rotate --now").exit == 0
+
+
+def test_a_current_key_that_is_refused_before_its_certificate_ends_is_not_rotated(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.edit(world.prefix, jwtAudience="", jwtAttributeUserId="another")
+    assert story.run("rotate --now").exit == 1
+    assert world.shown() == world.made[0].fingerprint
