@@ -75,6 +75,9 @@ WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given up"
 """The states of a notice."""
 WITH_OUTBOX: Final = 2
 """The version since which there are notices and figures: who only reads may meet an older file."""
+DAMAGE: Final = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError)
+"""What comes of a file whose bytes are wrong: SQLite notices some, others are a text that is no UTF-8, a time or a column
+that there is not."""
 
 
 def opened(path: Path) -> sqlite3.Connection:
@@ -90,7 +93,7 @@ def opened(path: Path) -> sqlite3.Connection:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             _migrate(database, path)
-        except (sqlite3.Error, RotatorError):
+        except (*DAMAGE, RotatorError):
             database.close()
             raise
         return database
@@ -135,7 +138,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     database.row_factory = sqlite3.Row
     try:
         version(database, path)
-    except (sqlite3.Error, RotatorError):
+    except (*DAMAGE, RotatorError):
         database.close()
         raise
     return database
@@ -185,21 +188,28 @@ def mapped(path: Path) -> Iterator[None]:
     """What SQLite and the file system refuse, as ours."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise JournalUnwritable(
-            f"the journal {path} cannot be used: {error}",
-            hint="see that the state directory has room and is writable, then try again",
-        ) from None
-    except sqlite3.Error as error:
+    except OSError as error:
+        raise _unusable(path, str(error.strerror)) from None
+    except DAMAGE as error:
+        if isinstance(error, sqlite3.OperationalError) and not _of_content(error):
+            raise _unusable(path, str(error)) from None
         raise JournalError(
             f"the journal {path} is damaged: {error}",
             hint=f"it is history only: move it away (mv {path} {path}.damaged) and go on; rotator recover checks the rest",
         ) from None
-    except OSError as error:
-        raise JournalUnwritable(
-            f"the journal {path} cannot be used: {error.strerror}",
-            hint="see that the state directory has room and is writable, then try again",
-        ) from None
+
+
+def _of_content(error: sqlite3.OperationalError) -> bool:
+    """Whether it is about what is in the file, as a table that is missing, not about the disk or other processes."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # Python's own have none
+    return code == sqlite3.SQLITE_ERROR
+
+
+def _unusable(path: Path, why: str) -> JournalUnwritable:
+    return JournalUnwritable(
+        f"the journal {path} cannot be used: {why}",
+        hint="see that the state directory has room and is writable, then try again",
+    )
 
 
 def told(moment: datetime) -> str:

@@ -144,7 +144,7 @@ class Journal:
         """The generation of a ring, see `generation`; 0 where none can be read any more."""
         try:
             return _generation(self._database, ring, sites)
-        except sqlite3.Error as error:
+        except database.DAMAGE as error:
             self._lost(error)
             return 0
 
@@ -155,11 +155,11 @@ class Journal:
     def _write(self, statement: str, values: Sequence[object]) -> int | None:
         try:
             return self._database.execute(statement, values).lastrowid
-        except sqlite3.Error as error:
+        except database.DAMAGE as error:
             self._lost(error)
             return None
 
-    def _lost(self, error: sqlite3.Error) -> None:
+    def _lost(self, error: Exception) -> None:
         """Say once that the journal failed in the middle."""
         if not self._broken:
             self._broken = True

@@ -58,10 +58,10 @@ class Outbox:
         """What people were told of a virtual proxy and is not over."""
         with database.mapped(self.path):
             rows = self._database.execute("SELECT * FROM trouble WHERE site = ? AND name = ?", (site, name)).fetchall()
-        return tuple(
-            Trouble(site, name, row["reason"], database.moment(row["since"]), database.moment(row["told"]))
-            for row in rows
-        )
+            return tuple(
+                Trouble(site, name, row["reason"], database.moment(row["since"]), database.moment(row["told"]))
+                for row in rows
+            )
 
     def put(
         self, site: str, name: str, notice: Notice | None, troubles: Iterable[Trouble], *, spoken: str | None = None
@@ -126,7 +126,7 @@ class Outbox:
             row = self._database.execute(
                 "SELECT ended, exit FROM run WHERE name = ? ORDER BY id DESC LIMIT 1", (name,)
             ).fetchone()
-        return bool(row and row["exit"]) and now - database.moment(row["ended"]) < JUST_NOW
+            return bool(row and row["exit"]) and now - database.moment(row["ended"]) < JUST_NOW
 
     def waiting(self) -> tuple[Waiting, ...]:
         """The notices that wait, the oldest first."""
@@ -192,18 +192,18 @@ def due(state: Path, name: str, known: Iterable[str], now: datetime) -> bool:
         rows = opened.execute(
             "SELECT DISTINCT name FROM notice WHERE state = ? AND next <= ?", (database.WAITING, database.told(now))
         ).fetchall()
-    others = set(known) - {name}
-    return any(row["name"] not in others for row in rows)
+        others = set(known) - {name}
+        return any(row["name"] not in others for row in rows)
 
 
 def warned(state: Path) -> tuple[Warned, ...]:
     """Which certificates people were told of. Raises JournalError. Nothing is written."""
     with database.reading(state, since=database.WITH_OUTBOX) as opened:
         rows = [] if opened is None else opened.execute("SELECT * FROM warned").fetchall()
-    return tuple(
-        Warned(Certificate(row["certificate"]), row["site"], row["name"], database.moment(row["ends"]), row["days"])
-        for row in rows
-    )
+        return tuple(
+            Warned(Certificate(row["certificate"]), row["site"], row["name"], database.moment(row["ends"]), row["days"])
+            for row in rows
+        )
 
 
 _TIMES: Final = ("at", "since", "ends")

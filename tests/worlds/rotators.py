@@ -100,7 +100,9 @@ class _Database:
             return self._database.execute(statement, *values)
         act = self._effects.strike("journal", statement.split(maxsplit=1)[0])
         if act not in (None, CRASH_AFTER):
-            raise sqlite3.OperationalError("database or disk is full")
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise full
         done = self._database.execute(statement, *values)
         if act == CRASH_AFTER:
             self._effects.die()
