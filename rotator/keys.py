@@ -229,7 +229,7 @@ def inspect_certificate(text: str) -> CertificateInfo | None:
         certificate = x509.load_der_x509_certificate(base64.b64decode(body, validate=True))
         public = certificate.public_key()
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
     if not isinstance(public, rsa.RSAPublicKey):
         return None

@@ -1,5 +1,7 @@
 """Key pairs and their certificates: what Qlik takes, what tools paste, and nothing shown."""
 
+import base64
+
 import pytest
 from values import NOW
 
@@ -35,6 +37,15 @@ def test_certificates_are_read_as_tools_paste_them(wrap: object) -> None:
     assert info is not None
     assert info.fingerprint == PRIVATE.fingerprint
     assert info.pem == PRIVATE_CERTIFICATE
+
+
+def test_a_certificate_of_a_version_that_there_is_not_is_none_that_can_be_read() -> None:
+    """Whoever else has a virtual proxy on the site may have pasted anything into it: every look reads all of them."""
+    body = base64.b64decode("".join(PRIVATE_CERTIFICATE.splitlines()[1:-1]))
+    other = body.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1)
+    assert other != body
+    text = base64.b64encode(other).decode("ascii")
+    assert inspect_certificate(f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n") is None
 
 
 def test_a_key_shows_nothing_of_itself() -> None:
