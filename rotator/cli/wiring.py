@@ -85,10 +85,12 @@ class KeyMaker:
     def expect(self, bits: int) -> None:
         """Begin to make a key of `bits` bits."""
         self._bits = bits
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=lambda: self._made.append(PrivateKey.generate(bits)), daemon=True, name="rotator-key"
         )
-        self._thread.start()
+        with suppress(RuntimeError):  # where the machine has no room for it the key is made when it is wanted
+            thread.start()
+            self._thread = thread
 
     def generate(self, bits: int) -> PrivateKey:
         """A new key; the expected one if it is of this size."""

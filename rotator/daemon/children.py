@@ -1,5 +1,6 @@
 """rotator's commands as child processes: the same that a timer or a person runs, with the configuration in force."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -86,7 +87,12 @@ class Processes:
             process_group=0 if os.name == "posix" else None,
         )
         process = Process(started)
-        threading.Thread(target=self._wait, args=(process, text), daemon=True, name="rotator-child").start()
+        try:
+            threading.Thread(target=self._wait, args=(process, text), daemon=True, name="rotator-child").start()
+        except RuntimeError:  # there was room for the process, and for nothing more
+            process.kill()
+            started.communicate()
+            raise OSError(errno.EAGAIN, "there is no room for a thread") from None
         return process
 
     def _wait(self, process: "Process", text: str) -> None:

@@ -27,7 +27,13 @@ def limited(call: Callable[[], T], what: str, limit: float = CALL_LIMIT) -> T:
             failed.append(error)
 
     thread = threading.Thread(target=run, daemon=True, name="rotator-keyring")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        raise KeyStoreUnavailable(
+            f"the keyring cannot be asked: this machine has no room for a thread: {what}",
+            hint="see its memory and limits (free, ulimit -u), then try again",
+        ) from None
     thread.join(limit)
     if failed:
         raise failed[0]

@@ -84,8 +84,22 @@ def mapped(error: BaseException, route: Route, doing: str) -> ServerError:
         return UnexpectedAnswer(
             f"{route.host} answers {doing} with something that is not HTTP", hint="is the port right?"
         )
-    kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in chain if not isinstance(item, NewConnectionError)))
-    return ServerUnreachable(f"{route.address}:{route.port} cannot be reached: {kinds}", hint="see rotator doctor")
+    kinds = ", ".join(dict.fromkeys(type(item).__name__ for item in chain))
+    why = next((item.strerror for item in chain if isinstance(item, OSError) and item.strerror), kinds)
+    unreached = ServerUnreachable(
+        f"{route.address}:{route.port} cannot be reached: {why}",
+        hint="see the network of this machine and the URL, then rotator doctor",
+    )
+    unreached.unsent = any(isinstance(item, NewConnectionError) for item in chain)
+    return unreached
+
+
+def no_room(route: Route) -> ServerUnreachable:
+    """The error of a machine that has no thread left to ask with."""
+    return _unsent(
+        f"{route.address}:{route.port} cannot be asked: this machine has no room for a thread",
+        "see its memory and limits (free, ulimit -u), then try again",
+    )
 
 
 def _unsent(message: str, hint: str) -> ServerUnreachable:

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from rotator.errors import ServerError, ServerUnreachable, UnexpectedAnswer
-from rotator.qlik.failures import mapped
+from rotator.qlik.failures import mapped, no_room
 from rotator.qlik.routes import Route
 
 
@@ -152,7 +152,10 @@ class Transport:
                 failed.append(error)
 
         thread = threading.Thread(target=run, daemon=True, name="rotator-exchange")
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            raise no_room(self.route) from None
         thread.join(limit)
         if failed:
             raise failed[0] from None

@@ -6,14 +6,16 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import pytest
 from daemon_process import PATIENCE, DaemonProcess, age
 from sandbox_process import ROTATOR, Sandbox
 from waiting import eventually
 
-from rotator.daemon.children import _environment
+from rotator.daemon.children import Processes, _environment
 
 
 PROXY_B = """
@@ -338,6 +340,27 @@ def test_the_daemon_imports_neither_http_nor_cryptography(portal: Sandbox) -> No
         timeout=PATIENCE,
     )
     assert ended.stdout.splitlines()[-1] == "0 []", ended.stderr
+
+
+def test_a_machine_without_room_for_a_thread_has_none_for_a_child(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The process that was started already is not left behind: nobody would hear of its end."""
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def remembered(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(subprocess, "Popen", remembered)
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(OSError, match="no room for a thread"):
+        Processes(tmp_path, lambda *_: None).start("due", text="", collect=True)
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
 
 
 def test_what_systemd_means_for_the_daemon_is_not_handed_on() -> None:

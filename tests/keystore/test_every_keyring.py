@@ -213,6 +213,15 @@ def test_a_call_that_hangs_ends_in_time() -> None:
         limited(never.wait, "waiting", limit=0.05)
 
 
+def test_a_machine_without_room_for_a_thread_cannot_ask_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(KeyStoreUnavailable, match="no room for a thread: reading item"):
+        limited(lambda: None, "reading item")
+
+
 def test_what_a_keyring_says_is_not_passed_on() -> None:
     class Talkative(CredentialManager):
         def set_password(self, service: str, username: str, password: str) -> None:

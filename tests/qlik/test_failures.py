@@ -1,5 +1,6 @@
 """What goes wrong on the way to a server, in words and as what is done about it."""
 
+import errno
 import json
 import socket
 import ssl
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from requests.exceptions import ConnectionError  # noqa: A004 - as requests calls it
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import NewConnectionError
 
 from rotator.errors import ServerUnreachable, UnexpectedAnswer
-from rotator.model import User, Verdict
+from rotator.model import SYSTEM_CA, User, Verdict
 from rotator.qlik import first_contact, tls, transport, wire
 from rotator.qlik.failures import excerpt, mapped
 from rotator.qlik.login import judged
@@ -90,6 +94,29 @@ def test_a_server_that_is_not_trusted_is_sent_nothing() -> None:
     distrusted.verify_message = "self-signed certificate"
     assert mapped(distrusted, route, "PUT /x").unsent
     assert mapped(ConnectionRefusedError(), route, "PUT /x").unsent
+
+
+def test_a_server_that_there_is_no_way_to_is_sent_nothing_and_the_cause_is_told() -> None:
+    route = Route("10.0.0.5", 4242, "qlik", "qlik", "x")
+    refused = NewConnectionError(HTTPSConnection("10.0.0.5"), "Failed to establish a new connection")
+    refused.__cause__ = OSError(errno.EHOSTUNREACH, "No route to host")
+    no_way = mapped(ConnectionError(refused), route, "PUT /x")
+    assert no_way.message == "10.0.0.5:4242 cannot be reached: No route to host"
+    assert no_way.unsent
+
+
+def test_a_machine_without_room_for_a_thread_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a rotation too: the run goes on to its end, or undoes what it has done."""
+
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    route = Route("127.0.0.1", 1, "localhost", "localhost", SYSTEM_CA)
+    client = transport.Transport(route, tls.trusting(route.ca))
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(ServerUnreachable, match="no room for a thread") as caught:
+        client.exchange("PUT", "/qrs/virtualproxyconfig/x", data=b"the certificate")
+    assert caught.value.unsent
 
 
 @pytest.mark.parametrize(
