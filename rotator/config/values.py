@@ -23,6 +23,8 @@ BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 """A key that TOML takes without quotes; the names of tables are such."""
 _DURATION: Final = re.compile(r"(\d+)([smhdw])")
 _UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST_LABEL: Final = 63
+"""Characters of one part of a host name (RFC 1035, 2.3.4): Python looks no other up."""
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HIGHEST_PORT: Final = 65535
@@ -217,7 +219,8 @@ def _https(value: object, base: Path) -> tuple[str, Any]:
         port = parts.port
     except ValueError:
         raise Wrong(f"must be an https URL, not {shown(value)}") from None
-    if parts.scheme != "https" or not parts.hostname or port == 0:
+    labels = str(parts.hostname or "").removesuffix(".").split(".")
+    if parts.scheme != "https" or port == 0 or not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
         raise Wrong(f'must be an https URL, as "https://qlik.example.com", not {shown(value)}')
     if parts.username is not None or parts.password is not None:
         raise Wrong("must not hold a user or password")

@@ -38,6 +38,8 @@ MISTAKES = [
     ("[state]", "[stat]", "stat is not known; did you mean state?"),
     ('qrs = "https://qlik.example.com:4242"', 'qrs = "http://qlik.example.com"', "site.prod.qrs must be an https URL"),
     ("example.com:4242", "example.com:4242/qrs", "site.prod.qrs must be a server alone"),
+    ("https://qlik.", "https://qlik..", "site.prod.qrs must be an https URL"),
+    ("https://qlik.", f"https://{'q' * 64}.", "site.prod.qrs must be an https URL"),
     ("https://qlik", "https://me:pw@qlik", "site.prod.qrs must not hold a user or password"),
     ("example.com:4242", "example.com:99999", "site.prod.qrs must be an https URL"),
     ('root_ca = "root.pem"', "", "site.prod.root_ca is missing"),
