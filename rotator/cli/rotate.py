@@ -68,5 +68,7 @@ def _chosen(
     if not (can_ask() and is_watched()):
         raise UsageError(f"there are several virtual proxies: {listed}", hint="name those to rotate, or say --all")
     typer.echo(f"rotator: there are several virtual proxies: {listed}", err=True)
-    answer = typer.prompt("Which (names, or all)", err=True)
-    return specs if answer.strip() == "all" else session.specs(answer.replace(",", " ").split(), site)
+    chosen = typer.prompt("Which (names, or all)", err=True).replace(",", " ").split()
+    if not chosen:
+        raise UsageError("no virtual proxy is chosen", hint="name those to rotate, or say all")
+    return specs if chosen == ["all"] else session.specs(chosen, site)

@@ -320,3 +320,14 @@ def test_the_keyring_taken_away(portal: Sandbox) -> None:
     ended = portal.rotator("rotate", "--now")
     assert ended.status == 1
     assert "master.key" in ended.err
+
+
+@pytest.mark.parametrize("answer", [" ", ","])
+def test_an_answer_that_names_nothing_does_not_mean_all(portal: Sandbox, answer: str) -> None:
+    other = portal.config.read_text() + '\n[proxy.second]\nsite = "sandbox"\nprefix = "second"\n'
+    portal.config.write_text(other)
+    portal.forget_requests()
+    command = (*ROTATOR, "--config", str(portal.config), "rotate", "--now", "--yes")
+    status, said = typed(command, {"Which (names, or all)": answer})
+    assert (status, "no virtual proxy is chosen" in said) == (2, True), said
+    assert portal.requests("qrs", "PUT") == []
