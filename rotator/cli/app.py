@@ -204,7 +204,7 @@ def _bug(error: Exception, arguments: Sequence[str]) -> PersonNeeded:
         import traceback
 
         for frame in traceback.extract_tb(error.__traceback__):
-            typer.echo(f"rotator: at {frame.filename}:{frame.lineno} in {frame.name}", err=True)
+            told(f"rotator: at {frame.filename}:{frame.lineno} in {frame.name}")
     return PersonNeeded(
         f"this is a bug in rotator: {type(error).__name__}",
         hint="run rotator status to see how things stand, and report it with what rotator -v prints",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
+from rotator.cli.output import told
 from rotator.cli.session import Session
 from rotator.errors import UsageError
 from rotator.model import Config, KeyringBackend, Outcome, ProxySpec, Result, SecretKind
@@ -86,7 +87,7 @@ def install_task(
         },
     )
     if sys.platform != "win32" and program is None:
-        typer.echo("rotator: hint: this is not Windows: the paths in the task are those of this machine", err=True)
+        told("rotator: hint: this is not Windows: the paths in the task are those of this machine")
     shown = f"{output}: every {every}, as {account} ({chosen}), at most {task.duration(made.limit)}\nregister it at an elevated cmd.exe prompt:\n  {register}"
     session.finish([result], as_json=as_json, show=lambda _: shown)
 

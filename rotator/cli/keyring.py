@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import typer
-
+from rotator.cli.output import told
 from rotator.config import place
 from rotator.errors import ConfigError
 from rotator.keystore import registry
@@ -37,7 +36,7 @@ class Keyring:
         store = open_store(self._config.keyring, os.environ)
         left = unfinished(self._config.keyring, store)
         if left:
-            typer.echo(f"rotator: {left}", err=True)
+            told(f"rotator: {left}")
         return store
 
     @cached_property

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rotator.cli.options import AsJson
+from rotator.cli.output import told
 from rotator.cli.session import Session
 from rotator.errors import ConfigError, ExitStatus, UsageError
 from rotator.model import Outcome, Result
@@ -52,7 +53,7 @@ def notify(
                 "no channel is configured, so nobody is told of anything",
                 hint=f"say how, in [notify]: hooks, webhook or mail; see {example()}",
             )
-        typer.echo("rotator: no channel is configured: see [notify]", err=True)
+        told("rotator: no channel is configured: see [notify]")
         session.finish([], as_json=as_json)
     after = telling.afterwards(session, settings)
     if test:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rotator.cli.options import AsJson, Name, SiteName
+from rotator.cli.output import told
 from rotator.cli.session import Session
 from rotator.errors import RotatorError, UsageError
 from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Stage, User, constant, utc
@@ -87,7 +88,7 @@ def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVe
         try:
             url = wiring.login_url(spec)
         except RotatorError as error:
-            typer.echo(f"rotator: the URL is not known: {error.message}", err=True)
+            told(f"rotator: the URL is not known: {error.message}")
     return version, url
 
 

@@ -79,6 +79,9 @@ def test_cut_short_everything_works_and_says_what_to_do(portal: Sandbox) -> None
         assert "the change of the master key is not finished: run rotator keys rekey again" in ended.err
         found = portal.rotator("doctor", "--json", config=config).json["results"]
         assert [item["health"] for item in found if item["reason"] == "master-key"] == ["warning"]
+    with Path("/dev/full").open("w") as full:  # nobody can be told of it
+        untold = (*ROTATOR, "--config", str(portal.config), "verify")
+        assert subprocess.run(untold, stdout=subprocess.DEVNULL, stderr=full).returncode == 0
     assert portal.rotator("rotate", "--now", config=other).status == 0
     ended = portal.rotator("keys", "rekey", "--new-master-key", f"file:{new}", config=other)
     assert ended.status == 0, ended.err
