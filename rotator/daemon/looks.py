@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rotator.daemon.children import KILLED
 from rotator.errors import LookFailed, RotatorError
 from rotator.planning.due import Due
 from rotator.planning.starts import verdict
 
 
 HINT: Final = "unlock the keyring, or see that it is there: rotator due shows what it says; it is asked again by itself"
+KILLED_HINT: Final = "see whether memory had run out: journalctl -k --grep=oom; it is asked again by itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,13 @@ class Look:
         return frozenset({"", *self.found})
 
 
-def read(status: int, out: bytes, err: bytes) -> Look:
-    """The outcome of a look that ended with `status`, negative for a signal."""
+def read(status: int, out: bytes, err: bytes, *, late: bool) -> Look:
+    """The outcome of a look that ended with `status`, negative for a signal; `late`: the daemon has ended it."""
+    if late and (status < 0 or not out):
+        return Look(failure=LookFailed("the keyring could not be asked: it gave no answer in time", hint=HINT))
     if status < 0:
-        why = "it gave no answer in time" if status == KILLED else f"`rotator due` was killed by signal {-status}"
-        return Look(failure=LookFailed(f"the keyring could not be asked: {why}", hint=HINT))
+        told = f"the keyring could not be asked: `rotator due` was killed by signal {-status}"
+        return Look(failure=LookFailed(told, hint=KILLED_HINT))
     try:
         return _read(json.loads(out))
     except (ValueError, KeyError, TypeError):

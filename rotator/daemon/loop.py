@@ -125,7 +125,7 @@ class Daemon:
                 self._begin_look()
             case Ended(handle=handle, status=status, out=out, err=err):
                 if self._look is not None and self._look.handle is handle:
-                    self._looked(looks.read(status, out, err))
+                    self._looked(looks.read(status, out, err, late=self._look.killed))
                 elif self.notices.running is not None and self.notices.running.handle is handle:
                     self.notices.ended(status, err)
                 else:

@@ -88,7 +88,7 @@ class Rotations:
             self._lines.info(told)
             return
         hint = f"what happened: rotator history {name}"
-        if status == KILLED:
+        if status == KILLED and not child.killed:
             hint += "; whether memory had run out: journalctl -k --grep=oom"
         self._lines.error(RotatorError(told, hint=hint))
         if status not in TELL_THEMSELVES and not child.asked:  # of one that was asked people know, or nobody asks

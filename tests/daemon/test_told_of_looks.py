@@ -6,7 +6,7 @@ import pytest
 from telling_daemon import FIRST, HOUR, MINUTE, OTHER, PORTAL, SECOND, locked, options, overs, simulation, troubles
 
 from rotator.daemon.events import Reload
-from rotator.daemon.looks import Look
+from rotator.daemon.looks import Look, read
 from rotator.daemon.loop import LOOK_EVERY, Loaded
 from rotator.daemon.notices import NAMES
 from rotator.errors import LookFailed
@@ -77,6 +77,22 @@ def test_a_keyring_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     run.pass_time(HOUR)
     assert troubles(run) == [("", "LookFailed")]
     assert "gave no answer in time" in options(run.notices[-1])["trouble"]
+
+
+def test_a_look_that_somebody_else_kills_is_not_told_as_a_keyring_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel does for want of memory: nobody has to unlock anything then."""
+    run = simulation(monkeypatch, keyring=lambda _: (-9, b"", b""))
+    run.pass_time(HOUR)
+    said = options(run.notices[-1])
+    assert said["trouble"] == "the keyring could not be asked: `rotator due` was killed by signal 9"
+    assert "memory had run out" in said["hint"]
+
+
+def test_a_look_that_ends_without_a_word_when_it_is_late_gave_no_answer() -> None:
+    """Windows has no signals: what is ended there has the status 1."""
+    failure = read(1, b"", b"", late=True).failure
+    assert failure is not None
+    assert "gave no answer in time" in failure.message
 
 
 def test_one_cause_for_all_is_told_once_and_those_of_one_virtual_proxy_by_its_name(

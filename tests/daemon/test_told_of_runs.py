@@ -51,6 +51,7 @@ def test_a_run_beyond_its_limit_is_told_when_it_is_asked_and_not_again_when_it_i
     assert troubles(run) == [("portal", "RunTooLong")]
     run.pass_time(GRACE)
     assert any("was killed by signal 9" in line for line in run.lines.all)
+    assert not any("memory" in line for line in run.lines.all)
     assert troubles(run) == [("portal", "RunTooLong")]
 
 
