@@ -164,11 +164,10 @@ def _interrupted(arguments: Sequence[str], how: str) -> int:
 
 
 def _printable() -> None:
-    """Never fail over a character: on Windows output that goes to a file or pipe has a code page of 256 of them."""
-    if sys.platform == "win32":
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
+    """Never fail over a character: output may go to a code page of Windows or a locale of old, which have 256 of them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _usage(error: Exception, arguments: Sequence[str]) -> UsageError | None:

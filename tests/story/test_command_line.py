@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -331,3 +332,11 @@ def test_an_answer_that_names_nothing_does_not_mean_all(portal: Sandbox, answer:
     status, said = typed(command, {"Which (names, or all)": answer})
     assert (status, "no virtual proxy is chosen" in said) == (2, True), said
     assert portal.requests("qrs", "PUT") == []
+
+
+def test_a_terminal_that_lacks_a_character_makes_no_failure_of_what_was_done(portal: Sandbox) -> None:
+    text = re.sub(r"test_user = .*", r"test_user = 'ROTATOR\\ζ'", portal.config.read_text())
+    portal.config.write_text(text)
+    ended = bare("--config", str(portal.config), "rotate", "--now", PYTHONIOENCODING="latin-1")
+    assert ended.returncode == 0, ended.stderr
+    assert "as ROTATOR\\?" in ended.stdout
