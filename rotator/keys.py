@@ -100,11 +100,9 @@ class PrivateKey:
     @classmethod
     def from_file_bytes(cls, data: bytes) -> "PrivateKey":
         """A key of unknown origin in PEM or DER, validated. Raises KeyMaterialError."""
-        load = (
-            serialization.load_pem_private_key
-            if data.lstrip().startswith(b"-----")
-            else serialization.load_der_private_key
-        )
+        # OpenSSL writes what a PKCS#12 file says of a key before its PEM, editors of Windows a byte order mark.
+        pem = b"-----BEGIN " in data
+        load = serialization.load_pem_private_key if pem else serialization.load_der_private_key
         try:
             key = _rsa(load(data, None))
         except TypeError:

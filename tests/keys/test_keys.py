@@ -39,6 +39,11 @@ def test_certificates_are_read_as_tools_paste_them(wrap: object) -> None:
     assert info.pem == PRIVATE_CERTIFICATE
 
 
+@pytest.mark.parametrize("before", [b"Bag Attributes\n    localKeyID: A5 8A \n", b"\xef\xbb\xbf", b"\n"])
+def test_a_key_is_read_as_tools_write_it(before: bytes) -> None:
+    assert PrivateKey.from_file_bytes(before + PRIVATE.to_pem()).fingerprint == PRIVATE.fingerprint
+
+
 def test_a_certificate_of_a_version_that_there_is_not_is_none_that_can_be_read() -> None:
     """Whoever else has a virtual proxy on the site may have pasted anything into it: every look reads all of them."""
     body = base64.b64decode("".join(PRIVATE_CERTIFICATE.splitlines()[1:-1]))
