@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -193,9 +194,12 @@ _NOWHERE = logging.NullHandler()
 def silence_libraries() -> None:
     """Let libraries log nowhere: their lines have URLs, which may be secret, and tracebacks.
 
-    What is logged without any handler goes to standard error, a warning or worse.
+    What is logged without any handler goes to standard error, a warning or worse. So do warnings to developers, as of a
+    serial number in somebody's certificate, unless Python is told what to do with them.
     """
     logging.getLogger().addHandler(_NOWHERE)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
 
 
 def log_to_stderr() -> None:

@@ -1,5 +1,6 @@
 """Manners: results on standard output, the rest on standard error, one JSON document on failure too, questions on a terminal."""
 
+import base64
 import json
 import os
 import re
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 from sandbox_process import ROTATOR, Sandbox
 from terminal import typed
+from values import NOW
 from waiting import eventually
+
+from rotator.keys import PrivateKey
 
 
 def bare(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -340,3 +344,20 @@ def test_a_terminal_that_lacks_a_character_makes_no_failure_of_what_was_done(por
     ended = bare("--config", str(portal.config), "rotate", "--now", PYTHONIOENCODING="latin-1")
     assert ended.returncode == 0, ended.stderr
     assert "as ROTATOR\\?" in ended.stdout
+
+
+def test_what_a_library_thinks_of_a_certificate_is_not_told(tmp_path: Path) -> None:
+    """Anything may be on the server; a serial number below zero is no matter of whoever runs rotator."""
+    body = base64.b64decode("".join(PrivateKey.generate(2048).certificate("x", 10, NOW).splitlines()[1:-1]))
+    serial = body.index(b"\xa0\x03\x02\x01\x02\x02") + 7
+    odd = base64.b64encode(body[:serial] + b"\x80" + body[serial + 1 :]).decode("ascii")
+    (tmp_path / "odd.pem").write_text(f"-----BEGIN CERTIFICATE-----\n{odd}\n-----END CERTIFICATE-----\n")
+    code = (
+        "import pathlib, sys; from rotator.cli.app import run; from rotator.keys import inspect_certificate\n"
+        "run(['--version']); print(inspect_certificate(pathlib.Path(sys.argv[1]).read_text()).fingerprint)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    ended = subprocess.run(
+        (sys.executable, "-c", code, str(tmp_path / "odd.pem")), capture_output=True, text=True, env=environment
+    )
+    assert (len(ended.stdout.splitlines()), ended.stderr) == (2, "")
