@@ -180,13 +180,18 @@ def _finished(
     try:
         ring, checks = previous_refused(scene, ring, virtual_proxy, proxies)
     except PersonNeeded as error:
-        if undelivered is not None:
-            error.message += f"; and it is not handed over: {undelivered.message.removeprefix(f'{scene.spec.name}: ')}"
-            error.hint = f"{error.hint}; {undelivered.hint}"
-        raise
+        raise (error if undelivered is None else _also(scene, undelivered, error)) from None
     if undelivered is not None:
         raise undelivered.with_checks(checks)
     return ring, checks
+
+
+def _also(scene: Scene, undelivered: NotDelivered, error: PersonNeeded) -> PersonNeeded:
+    """Consumers who have no key that logs in come first, whatever else a person is needed for."""
+    error.key = undelivered.key
+    error.message = f"{undelivered.message}; and {error.message.removeprefix(f'{scene.spec.name}: ')}"
+    error.hint = f"{undelivered.hint}; {error.hint}"
+    return error
 
 
 def _promoted(scene: Scene, intent: Intent, promoted: Ring) -> Ring:

@@ -55,7 +55,8 @@ def test_a_failed_hand_over_and_a_previous_key_that_lives_on(story: Story, world
     world.server.node(HOSTS[1]).down = False
     ended = story.run("rotate --now", Stroke("GET proxy", 10, "503", times=400))
     assert ended.exit == 4
-    assert "it is not handed over" in ended.message
+    assert "ended with status 3; and " in ended.message
+    assert "is not known to be refused" in ended.message
     assert "the hook is run again by the next run" in ended.hint
 
 
