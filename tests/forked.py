@@ -26,20 +26,27 @@ from typing import Final
 
 
 LIBRARIES: Final = (
-    "rotator.cli.app",
-    "rotator.cli.wiring",
+    "encodings.ascii",
+    "encodings.idna",
+    "filelock",
+    "jwt",
+    "pwd",
     "rotator.adoption",
+    "rotator.cli.app",
+    "rotator.cli.files",
+    "rotator.cli.wiring",
     "rotator.diagnosis",
     "rotator.inspection",
     "rotator.keystore.sealed_file",
     "rotator.keystore.secret_refs",
+    "rotator.ownership.modes",
     "rotator.provisioning",
     "rotator.recovery",
     "rotator.report.document",
-    "rotator.sandbox.site",
-    "filelock",
-    "encodings.idna",
+    "rotator.rotation",
+    "typer._click.decorators",
 )
+"""What nearly every run of rotator loads."""
 PR_SET_PDEATHSIG: Final = 1
 _LARGEST: Final = 1 << 20
 
@@ -133,8 +140,8 @@ def _server() -> str:
 
 def serve(address: str) -> None:
     """Until it is killed."""
-    _end_with_parent()
-    for library in LIBRARIES:
+    end_with_parent()
+    for library in (*LIBRARIES, "rotator.sandbox.site"):
         importlib.import_module(library)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
@@ -149,13 +156,14 @@ def serve(address: str) -> None:
             connection.close()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """This process is killed when the one that forked it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _answer(connection: socket.socket) -> None:
     """One run, waited for: this process is its parent. Does not return, but as the run."""
-    _end_with_parent()
+    end_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     line, descriptors, _, _ = socket.recv_fds(connection, _LARGEST, 3)
     while not line.endswith(b"\n"):
@@ -168,7 +176,7 @@ def _answer(connection: socket.socket) -> None:
         _, status = os.waitpid(child, 0)
         connection.sendall(f"{status}\n".encode())
         os._exit(0)
-    _end_with_parent()
+    end_with_parent()
     connection.close()
     asked = json.loads(line)
     for number, descriptor in enumerate(descriptors):

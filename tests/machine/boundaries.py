@@ -10,7 +10,6 @@ signal. A run is asked for by a line of JSON on standard input and told by one o
 
 import atexit
 import builtins
-import ctypes
 import importlib
 import io
 import json
@@ -29,29 +28,14 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import urllib3.connection
+from forked import LIBRARIES, end_with_parent
 
 from machine import plants
 from machine.plants import patch
 
 
-LIBRARIES: Final = (
-    "rotator.cli.app",
-    "rotator.cli.wiring",
-    "rotator.adoption",
-    "rotator.inspection",
-    "rotator.diagnosis",
-    "rotator.provisioning",
-    "rotator.recovery",
-    "rotator.keystore.sealed_file",
-    "rotator.keystore.secret_refs",
-    "rotator.report.document",
-    "rotator.cli.files",
-    "filelock",
-    "encodings.idna",
-)
 SPEED: Final = 5
 """How many times faster the monotonic clock goes: the least `settle_timeout`, 10 s, is waited for in two."""
-PR_SET_PDEATHSIG: Final = 1
 
 
 class Boundaries:
@@ -257,7 +241,7 @@ def served(line: str) -> int:
     asked = json.loads(line)
     child = os.fork()
     if child == 0:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         status = 70
         try:
             if "sync" in asked:
@@ -275,7 +259,6 @@ def main() -> None:
     os.umask(0o077)
     for library in LIBRARIES:
         importlib.import_module(library)
-    "localhost".encode("idna")
     for line in sys.stdin:
         ended = os.waitstatus_to_exitcode(served(line))
         sys.stdout.write(f"{ended}\n")
