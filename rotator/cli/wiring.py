@@ -267,7 +267,7 @@ class Wiring:
             hand_over=Hook(spec.hook),
             generate=self._keys.generate,
             tell=self._session.tell,
-            consent=self._ask,
+            consent=lambda cuts: self._ask(spec, cuts),
         )
         return Scene(spec, site.auth, world, way=site.jwt.prefix if site.auth is Auth.JWT and site.jwt else None)
 
@@ -357,12 +357,12 @@ class Wiring:
             self._sites[site.name] = SiteAccess(site, self.keyring, specs, self._session.at_end)
         return self._sites[site.name]
 
-    def _ask(self, cuts: Sequence[Cut]) -> bool:
+    def _ask(self, spec: ProxySpec, cuts: Sequence[Cut]) -> bool:
         if self._consent:
             return True
         told = ", ".join(f"{cut.host} ({_sessions(cut)})" for cut in cuts)
         if self._consent is None and can_ask():
-            typer.echo(f"rotator: these proxies restart, and end their sessions: {told}", err=True)
+            typer.echo(f"rotator: {spec.name}: these proxies restart, and end their sessions: {told}", err=True)
             try:
                 with self._stop.waiting():
                     return typer.confirm("Go on?", err=True)
@@ -371,7 +371,8 @@ class Wiring:
                     raise KeyboardInterrupt from None
                 raise
         raise UsageError(
-            f"this restarts proxies and ends their sessions: {told}", hint="say --yes to go on without being asked"
+            f"{spec.name}: this restarts proxies and ends their sessions: {told}",
+            hint="say --yes to go on without being asked",
         )
 
 
