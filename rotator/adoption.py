@@ -126,6 +126,12 @@ def release(scene: Scene, take_along: Callable[[PrivateKey], None] | None) -> Re
         if current is None:
             raise Refused(f"{name}: the keyring has no current key to take along", hint=f"see rotator keys list {name}")
         take_along(keystore.key(current))
+    elif current is not None and scene.way == scene.spec.prefix:
+        raise Refused(
+            f'{name}: under auth = "jwt" QRS is reached through this very virtual proxy, by tokens that its key signs',
+            hint=f"take the key along, as nothing of [site.{scene.spec.site}] is reached without it: rotator release {name} "
+            '--private-to FILE; or release it with a configuration whose auth is "certificate"',
+        )
     elif current is not None and _would_be_lost(scene, ring, current, shown):
         raise Refused(
             f"{name}: the current key was not handed over yet, and would be lost",

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
@@ -17,7 +17,15 @@ from rotator.cli.keyring import Keyring
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
 from rotator.cli.terminal import can_ask
-from rotator.errors import JournalError, Refused, RotatorError, SecretUnavailable, UsageError
+from rotator.errors import (
+    JournalError,
+    KeyNotFound,
+    KeyStoreCorrupt,
+    Refused,
+    RotatorError,
+    SecretUnavailable,
+    UsageError,
+)
 from rotator.handover import Hook
 from rotator.keys import PrivateKey, timed_claims, user_claims
 from rotator.keystore import registry
@@ -38,7 +46,7 @@ from rotator.model import (
 from rotator.planning.due import DueReason, due
 from rotator.ports import World
 from rotator.qlik import routes, tls
-from rotator.qlik.doors import CertificateDoor, JwtDoor
+from rotator.qlik.doors import CertificateDoor, JwtDoor, Token
 from rotator.qlik.login import ProxyLogins
 from rotator.qlik.qrs import Qrs
 from rotator.qlik.sessions import ProxySessions
@@ -151,25 +159,51 @@ class SiteAccess:
         assert access is not None  # noqa: S101 - as above
         # The configuration demands a table for it.
         spec = next(spec for spec in self._specs if (spec.site, spec.prefix) == (site.name, access.prefix))
-        keystore = self._keyring.keystore(spec)
-        version = keystore.ring().at(Stage.CURRENT)
-        if version is None:
-            raise Refused(
-                f"site {site.name}: the keyring has no key for the virtual proxy {access.prefix!r} that leads to QRS",
-                hint=f'create it under auth = "certificate": rotator create-proxy {spec.name}',
-            )
-        key = keystore.key(version)
-
+        held = self._keys_of_way(spec)  # what cannot be had is told before anything is asked
         route = routes.to_access(site, access.url)
         transport = Transport(route, tls.trusting(route.ca))
 
-        def token() -> str:
-            now = datetime.now(UTC) + timedelta(seconds=transport.clock_offset or 0.0)
-            timed = timed_claims(now, ACCESS_TOKEN_TTL, audience=spec.audience)
-            claims = {**spec.test_claims, **user_claims(spec, access.user), **timed}
-            return key.token(claims, spec.rotation.algorithm)
+        def signing(key: PrivateKey) -> Token:
+            def token() -> str:
+                now = datetime.now(UTC) + timedelta(seconds=transport.clock_offset or 0.0)
+                timed = timed_claims(now, ACCESS_TOKEN_TTL, audience=spec.audience)
+                claims = {**spec.test_claims, **user_claims(spec, access.user), **timed}
+                return key.token(claims, spec.rotation.algorithm)
 
-        return JwtDoor(transport, access.url, token)
+            return token
+
+        def tokens() -> Iterator[Token]:
+            """None of the keys is taken where the way was rotated meanwhile: then the keyring has another one."""
+            yield from map(signing, held)
+            with suppress(RotatorError):  # a change under way must not meet the keyring's errors as the server's
+                held[:] = self._keys_of_way(spec)
+            yield from map(signing, held)
+
+        return JwtDoor(transport, access.url, tokens)
+
+    def _keys_of_way(self, spec: ProxySpec) -> list[PrivateKey]:
+        """The key that signs tokens for the way to QRS; while a change of it is under way nobody can say which end it is."""
+        keystore = self._keyring.keystore(spec)
+        ring = keystore.ring()
+        ends = (ring.known(ring.intent.after), ring.known(ring.intent.before)) if ring.intent else ()
+        versions = [version for version in dict.fromkeys((ring.at(Stage.CURRENT), *ends)) if version is not None]
+        if not versions:
+            raise Refused(
+                f"site {spec.site}: the keyring has no key for the virtual proxy {spec.prefix!r} that leads to QRS",
+                hint=f'create it under auth = "certificate": rotator create-proxy {spec.name}',
+            )
+        keys, lost = [], None
+        for version in versions:
+            try:
+                keys.append(keystore.key(version))
+            except (KeyNotFound, KeyStoreCorrupt) as error:
+                lost = error
+        if lost is not None and not keys:
+            raise type(lost)(
+                f"site {spec.site}: the virtual proxy {spec.prefix!r} leads to QRS, and {lost.message}",
+                hint=f'under auth = "certificate", rotator recover {spec.name} says what can be done',
+            )
+        return keys
 
 
 class Wiring:
@@ -233,7 +267,7 @@ class Wiring:
             hand_over=Hook(spec.hook),
             generate=self._keys.generate,
             tell=self._session.tell,
-            consent=self._ask,
+            consent=lambda cuts: self._ask(spec, cuts),
         )
         return Scene(spec, site.auth, world, way=site.jwt.prefix if site.auth is Auth.JWT and site.jwt else None)
 
@@ -323,12 +357,12 @@ class Wiring:
             self._sites[site.name] = SiteAccess(site, self.keyring, specs, self._session.at_end)
         return self._sites[site.name]
 
-    def _ask(self, cuts: Sequence[Cut]) -> bool:
+    def _ask(self, spec: ProxySpec, cuts: Sequence[Cut]) -> bool:
         if self._consent:
             return True
         told = ", ".join(f"{cut.host} ({_sessions(cut)})" for cut in cuts)
         if self._consent is None and can_ask():
-            typer.echo(f"rotator: these proxies restart, and end their sessions: {told}", err=True)
+            typer.echo(f"rotator: {spec.name}: these proxies restart, and end their sessions: {told}", err=True)
             try:
                 with self._stop.waiting():
                     return typer.confirm("Go on?", err=True)
@@ -337,7 +371,8 @@ class Wiring:
                     raise KeyboardInterrupt from None
                 raise
         raise UsageError(
-            f"this restarts proxies and ends their sessions: {told}", hint="say --yes to go on without being asked"
+            f"{spec.name}: this restarts proxies and ends their sessions: {told}",
+            hint="say --yes to go on without being asked",
         )
 
 

@@ -230,10 +230,11 @@ class Daemon:
     def _plan(self, look: looks.Look) -> None:
         """Set an alarm for the next start of each virtual proxy, or make that start now."""
         now = self.now()
+        specs = self.loaded.config.proxies  # read again during the look, perhaps
         for name, error in look.failed.items():
-            self._tell_once(name, error)
-            self._drop(name)
-        specs = self.loaded.config.proxies
+            if name in specs:
+                self._tell_once(name, error)
+                self._drop(name)
         for name, found in sorted(look.found.items(), key=lambda item: item[1].at or now):
             if name not in specs:
                 continue

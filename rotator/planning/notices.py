@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from rotator.errors import ExitStatus, UsageError
+from rotator.errors import ExitStatus, NotDelivered, UsageError
 from rotator.model import Certificate, Notice, NoticeEvent, Outcome, Result, Standing, Trouble, Warned, counted
 from rotator.planning.due import DueReason
 
@@ -40,6 +40,8 @@ _BY_CHANGE: Final = frozenset({"Undone"})
 """Reasons that only a change ends: the old key worked all the time, so that its login proves nothing."""
 _BY_LOGIN: Final = frozenset({"UndoFailed", "VerificationFailed", "PersonNeeded"})
 """Reasons that a change ends, or logins that were tested."""
+
+_HANDED_OVER: Final = (_CHANGED - {Outcome.REPAIRED}) | {Outcome.DELIVERED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,9 @@ def is_failure(result: Result, command: str, *, attended: bool) -> bool:
 def _over(trouble: Trouble, result: Result) -> bool:
     if result.reason == LOOKS_AGAIN:
         return trouble.reason.startswith(OF_LOOKS)
+    if trouble.reason == NotDelivered.__name__:
+        # Consumers wait whoever logs in, and whatever is repaired. `rotate`, which says what is due, hands over first.
+        return result.outcome in _HANDED_OVER or result.reason in set(DueReason)
     if result.outcome in _CHANGED:
         return True
     if trouble.reason in _BY_CHANGE or result.reason in _WAITING:

@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -47,15 +47,23 @@ class CertificateDoor:
         """Nothing is left behind: no session is used."""
 
 
+Token = Callable[[], str]
+"""Signs a token as of now."""
+
+
 class JwtDoor:
-    """QRS through a virtual proxy. One session for all requests, logged out at the end."""
+    """QRS through a virtual proxy. One session for all requests, logged out at the end.
+
+    `tokens` are tried in their order, whenever a session is opened: the virtual proxy takes those of one key.
+    """
 
     direct = False
 
-    def __init__(self, transport: Transport, url: str, token: Callable[[], str]) -> None:
+    def __init__(self, transport: Transport, url: str, tokens: Callable[[], Iterable[Token]]) -> None:
         self.transport = transport
         self._prefix = urlsplit(url).path.rstrip("/")
-        self._token = token
+        self._tokens = tokens
+        self._token: Token
         self._cookies: dict[str, str] = {}
         self._csrf: str | None = None
         self._opened = False
@@ -92,16 +100,13 @@ class JwtDoor:
             self._cookies = {}
 
     def _open(self) -> None:
-        """Open a session by the token. Releases without csrftoken answer 404, and take it with the first request.
-
-        A token's times are those of the proxy's clock, which its first answer tells: one that was refused before that
-        was known is made anew.
-        """
+        """Open a session by a token. Releases without csrftoken answer 404, and take it with the first request."""
         self._cookies, self._csrf = {}, None
-        known = self.transport.clock_offset or 0.0
-        answer = self._shown()
-        if answer.status == _UNAUTHORIZED and abs((self.transport.clock_offset or 0.0) - known) > UNTOLD_CLOCK:
+        for token in self._tokens():
+            self._token = token
             answer = self._shown()
+            if answer.status != _UNAUTHORIZED:
+                break
         self._opened = True
         self._cookies |= answer.cookies
         self._csrf = answer.headers.get(CSRF_HEADER)
@@ -111,6 +116,17 @@ class JwtDoor:
             return
 
     def _shown(self) -> Answer:
+        """What a token is answered. Its times are those of the proxy's clock, which the first answer tells.
+
+        One that was refused before that was known is made anew.
+        """
+        known = self.transport.clock_offset or 0.0
+        answer = self._asked()
+        if answer.status == _UNAUTHORIZED and abs((self.transport.clock_offset or 0.0) - known) > UNTOLD_CLOCK:
+            answer = self._asked()
+        return answer
+
+    def _asked(self) -> Answer:
         return self.transport.exchange(
             "GET", f"{self._prefix}/qps/csrftoken", headers={"Authorization": f"Bearer {self._token()}"}
         )

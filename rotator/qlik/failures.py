@@ -173,7 +173,7 @@ def check(answer: "Answer", *, direct: bool) -> None:
         return
     match answer.status:
         case 401:
-            raise failed(AuthenticationFailed, answer, "not logged in", _NO_LOGIN)
+            raise failed(AuthenticationFailed, answer, "not logged in", _NO_LOGIN if direct else _NO_WAY)
         case 403 if "XSRF" in answer.text:
             raise failed(PermissionDenied, answer, "the XRF key did not arrive", _DROPPED)
         case 403:
@@ -205,6 +205,10 @@ def failed(kind: type[E], answer: "Answer", what: str, hint: str) -> E:
 _DROPPED = "something between here and the server drops headers or parts of the URL"
 _NOT_TAKEN = "QRS does not take what was sent: compare the configuration with the virtual proxy, --plan shows both"
 _NO_LOGIN = "see the user and key of this access: rotator doctor"
+_NO_WAY = (
+    'see the user in [site.NAME.jwt], and by a configuration whose auth is "certificate" whether the virtual proxy that '
+    "leads to QRS holds the key that the keyring has: rotator status"
+)
 _NO_CERTIFICATE = (
     r"the client certificate did not arrive or is not this site's, or the user has no rights: use INTERNAL\sa_api, and a "
     "certificate exported in the QMC of this site"

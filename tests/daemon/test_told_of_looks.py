@@ -158,3 +158,19 @@ def test_a_virtual_proxy_that_is_gone_is_forgotten(monkeypatch: pytest.MonkeyPat
     kept = run.daemon.notices
     assert {name for _, name in kept._row} | {key[1] for key in kept._again} | kept._well == {"", "portal"}
     assert troubles(run) == [("other", "LookKeyStoreUnavailable")]
+
+
+def test_a_look_that_saw_one_that_is_gone_by_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = simulation(monkeypatch, PORTAL, OTHER)
+    run.pass_time(MINUTE)
+    seen = locked("other")(run)
+    run.keyring = lambda _: seen
+    run.daemon.load = lambda: Loaded(run.config(), "text")
+    for specs in ((PORTAL, OTHER), (PORTAL,)):
+        run.specs = specs
+        run.inbox.put(Reload())
+        run.pass_time(0.2 * SECOND)
+    run.pass_time(0.2 * SECOND)
+    run.keyring = None
+    run.pass_time(HOUR)
+    assert "error" not in run.daemon.told()

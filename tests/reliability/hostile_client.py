@@ -89,7 +89,7 @@ class Client:
         from rotator.qlik.qrs import Qrs
 
         if door == "jwt":
-            return Qrs(JwtDoor(self._transport(), f"https://localhost:{self._port}/{PREFIX}", lambda: TOKEN))
+            return Qrs(JwtDoor(self._transport(), f"https://localhost:{self._port}/{PREFIX}", lambda: [lambda: TOKEN]))
         return Qrs(CertificateDoor(self._transport(), self.user))
 
     def look(self, door: str) -> Any:

@@ -60,7 +60,7 @@ class Client:
     def by_jwt(self) -> object:
         url = f"https://localhost:{self.port}/{PREFIX}"
         route = routes.to_access(self.site, url)
-        door = JwtDoor(Transport(route, tls.trusting(route.ca)), url, lambda: TOKEN)
+        door = JwtDoor(Transport(route, tls.trusting(route.ca)), url, lambda: [lambda: TOKEN])
         try:
             return Qrs(door).virtual_proxies()
         finally:

@@ -1,10 +1,17 @@
 """The least-privileged way: QRS through a virtual proxy, as a service user who may do little."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sandbox_process import Sandbox
+
+from rotator.cli.keyring import Keyring
+from rotator.config import load
+from rotator.model import Stage
 
 
 def rule(sandbox: Sandbox, resources: str, actions: int) -> None:
@@ -37,6 +44,12 @@ def access(portal: Sandbox) -> tuple[Sandbox, Path]:
 def proxy_id(sandbox: Sandbox) -> str:
     found: Any = sandbox.rotator("status", "portal", "--json").result["proxy_id"]
     return str(found)
+
+
+def grant_all(sandbox: Sandbox) -> None:
+    rule(sandbox, "VirtualProxyConfig_*", 6)
+    rule(sandbox, "ProxyService_*", 2)
+    rule(sandbox, "ServerNodeConfiguration_*", 2)
 
 
 def grant(sandbox: Sandbox, *, nodes: bool = True) -> None:
@@ -82,9 +95,7 @@ def test_without_a_table_for_the_way_it_is_no_configuration(access: tuple[Sandbo
 
 def test_the_way_itself_is_not_changed(access: tuple[Sandbox, Path]) -> None:
     sandbox, through = access
-    rule(sandbox, "VirtualProxyConfig_*", 6)
-    rule(sandbox, "ProxyService_*", 2)
-    rule(sandbox, "ServerNodeConfiguration_*", 2)
+    grant_all(sandbox)
     ended = sandbox.rotator("rotate", "access", "--now", config=through)
     assert ended.status == 1
     assert "QRS is reached through this very virtual proxy" in ended.err
@@ -154,3 +165,53 @@ def test_tokens_for_the_way_have_what_its_virtual_proxy_demands(
     for command in (("verify", "portal"), ("rotate", "portal", "--now"), ("doctor", "portal")):
         ended = sandbox.rotator(*command, config=through)
         assert ended.status == 0, (command, ended.out, ended.err)
+
+
+KILLED = "import os; from rotator import steps; steps.test = lambda *_: os._exit(9); from rotator.__main__ import main; main()"
+"""A run that dies when the server has the new certificate."""
+
+
+def test_a_change_of_the_way_that_was_cut_short_leaves_it_open(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    grant_all(sandbox)
+    cut = subprocess.run(
+        (sys.executable, "-c", KILLED, "--config", str(sandbox.config), "rotate", "access", "--now"), timeout=60
+    )
+    assert cut.returncode == 9
+    for command in (("rotate", "portal", "--now"), ("token", "access", "--user", r"SVC\rotator")):
+        ended = sandbox.rotator(*command, config=through)
+        assert ended.status == 0, ended.err
+    assert "a change is under way" in sandbox.rotator("status", config=through).out
+    assert sandbox.rotator("rotate", "access").status == 0
+    assert sandbox.rotator("verify", config=through).status == 0
+
+
+def test_the_way_may_be_rotated_in_the_middle_of_a_run(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    grant_all(sandbox)
+    extra = '\n[proxy.extra]\nsite = "sandbox"\nprefix = "extra"\n[proxy.extra.rotation]\nkey_bits = 2048\n'
+    direct = sandbox.config.read_text()
+    sandbox.config.write_text(direct + extra)
+    assert sandbox.rotator("create-proxy", "extra", "--yes").status == 0
+    table = direct[direct.index("[site.sandbox]") : direct.index("[proxy.")].replace("site.sandbox", "site.direct")
+    way = direct[direct.index("[proxy.access]") :].replace("proxy.access", "proxy.way").replace('"sandbox"', '"direct"')
+    through.write_text(through.read_text() + extra + table + way)
+    # Its session is cut, and the key that it was opened with is refused from then on.
+    ended = sandbox.rotator("rotate", "portal", "way", "extra", "--now", config=through)
+    assert ended.status == 0, ended.err
+
+
+def test_a_lost_key_of_the_way_is_told_as_what_it_is(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    config = load(sandbox.config, os.environ)
+    keyring = Keyring(config)
+    items = keyring.keystore(config.proxies["access"])
+    current = items.ring().at(Stage.CURRENT)
+    assert current is not None
+    keyring.store.delete(items.key_name(current))
+    for command in (("rotate", "portal", "--now"), ("recover", "access")):
+        ended = sandbox.rotator(*command, config=through)
+        assert ended.status == 1
+        assert "the virtual proxy 'rotator' leads to QRS, and the current key " in ended.err
+        assert 'under auth = "certificate", rotator recover access says what can be done' in ended.err
+    assert "rotator recover access --replace-lost-key" in sandbox.rotator("recover", "access").err

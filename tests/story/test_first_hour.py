@@ -140,6 +140,8 @@ def test_ctrl_c_at_the_second_question_says_nothing_wrong_of_the_first(portal: S
     assert status == 130, said
     assert "whatever was begun is finished or undone by the next run" in said
     assert "nothing was changed" not in said
+    asked = [line for line in said.splitlines() if "these proxies restart" in line]
+    assert [line.split(": ")[1] for line in asked] == ["portal", "second"]
 
 
 def test_ctrl_c_before_the_first_line_of_the_command_line_is_no_traceback() -> None:

@@ -1,5 +1,7 @@
 """release: keys given up, unless the server says that somebody logs in with one that nobody would have any more."""
 
+from dataclasses import replace
+
 import pytest
 from worlds.by_hand import by_hand, certificate_of, let_see
 from worlds.effects import Stroke
@@ -216,3 +218,14 @@ def test_a_virtual_proxy_that_no_list_shows_is_not_gone(story: Story, world: Wor
         world.one.user = r"INTERNAL\nobody"
     assert alone(story).exit == 1
     assert len(world.one.keyring.fingerprints()) == 2
+
+
+def test_the_key_of_the_way_to_the_repository_is_not_lost(story: Story, world: World) -> None:
+    def on_the_branch(verb: Verb) -> Verb:
+        return lambda scene: verb(replace(scene, way=world.prefix))
+
+    story.run("create-proxy")
+    kept = dict(world.one.keyring.items)
+    assert story.run("release", verb=on_the_branch(lambda scene: release(scene, None))).exit == 1
+    assert world.one.keyring.items == kept
+    assert_released(story.run("release --private-to FILE", verb=on_the_branch(taking(world))), world)
