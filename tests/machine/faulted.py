@@ -44,23 +44,27 @@ LONGEST: Final = 4000
 
 @dataclass(frozen=True)
 class Request:
-    """One request of a command in its undisturbed run, its number from 1."""
+    """One request of a command in its undisturbed run, its number from 1; `after`: a change was sent before it."""
 
     number: int
     service: str
     host: str
     method: str
     path: str
+    after: bool
 
     @property
     def role(self) -> str:
-        """What it is to rotator: look, write, login, logout or count; access is the login that leads to QRS."""
+        """What it is to rotator: look, write, login, logout or count; access is the login that leads to QRS.
+
+        A change that ends the session of the way to QRS makes it log in anew, in the middle.
+        """
         if self.service == "qps":
             return "count"
         if "/qrs/" in self.path:
             return "look" if self.method == "GET" else "write"
         if self.path == f"/{ACCESS}/qps/csrftoken":
-            return "access"
+            return "access again" if self.after else "access"
         return "login" if self.method == "GET" else "logout"
 
 
@@ -96,8 +100,9 @@ def cases(machine: Machine, command: Command) -> list[Case]:
     assert run.status == command.status, (command.name, run.told)
     machine.no_faults()
     log = machine.sandbox.control("GET", "/requests")
+    first = next((number for number, item in enumerate(log, 1) if item["method"] in ("PUT", "POST")), len(log))
     requests = [
-        Request(number, item["service"], item["host"], item["method"], item["path"])
+        Request(number, item["service"], item["host"], item["method"], item["path"], after=number > first)
         for number, item in enumerate(log, 1)
     ]
     afterwards(machine, command)

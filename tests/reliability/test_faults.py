@@ -63,9 +63,18 @@ UNDONE: Final = table(CUT={FAILED}, SLOW={FAILED}, refuse={FAILED}, SENSELESS={F
 RETURNING: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO=ANY)
 # A session that is not let in any more is opened anew, once; where it was not opened at all, each request has the token.
 WRITING_BY_JWT: Final = {**WRITING, "status=401": {DONE}, "status=403": EITHER}
+# A token that is refused is followed by one of the key that the keyring has by then.
 OPENING: Final = table(
-    CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS=EITHER, NO={FAILED}, status_404={DONE}, html={DONE}
+    CUT={DONE},
+    SLOW={DONE},
+    refuse=EITHER,
+    SENSELESS=EITHER,
+    NO={FAILED},
+    status_401={DONE},
+    status_404={DONE},
+    html={DONE},
 )
+OPENING_AGAIN: Final = {**LOOKING_AFTER, "status=401": {DONE}, "status=404": {DONE}, "html": {DONE}}
 WHATEVER: Final = table(CUT={DONE}, SLOW={DONE}, refuse=EITHER, SENSELESS={DONE}, NO={DONE})
 
 PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
@@ -82,8 +91,20 @@ PROMISED: Final[dict[str, dict[str, dict[str, set[int]]]]] = {
     "create-proxy": {"look": LOOKING_AFTER, "write": {**WRITING, **CREATING, "conflict": EITHER}, "login": TESTING},
     "create-proxy (repair)": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
     "rotate": {"look": LOOKING_AFTER, "write": WRITING, "login": BOTH},
-    "rotate (jwt)": {"access": OPENING, "look": LOOKING_AFTER, "write": WRITING_BY_JWT, "login": BOTH},
-    "rollback (jwt)": {"access": OPENING, "look": LOOKING_AFTER, "write": WRITING_BY_JWT, "login": TESTING},
+    "rotate (jwt)": {
+        "access": OPENING,
+        "access again": OPENING_AGAIN,
+        "look": LOOKING_AFTER,
+        "write": WRITING_BY_JWT,
+        "login": BOTH,
+    },
+    "rollback (jwt)": {
+        "access": OPENING,
+        "access again": OPENING_AGAIN,
+        "look": LOOKING_AFTER,
+        "write": WRITING_BY_JWT,
+        "login": TESTING,
+    },
     "rotate --prepare": {"look": LOOKING, "login": LOGGING_IN},
     "rollback": {"look": LOOKING_AFTER, "write": WRITING, "login": TESTING},
     "undo": {"look": UNDONE, "write": UNDONE, "login": UNDONE},
