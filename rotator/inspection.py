@@ -34,7 +34,7 @@ def verify(scene: Scene) -> Result:
             observed.virtual_proxy,
             observed.proxies,
         )
-        _judge(scene, checks)
+        _judge(scene, ring, checks)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
     if ring.untested and ring.intent is None:
         ring = scene.world.keystore.save(stages.tested(ring))
@@ -44,7 +44,7 @@ def verify(scene: Scene) -> Result:
     )
 
 
-def _judge(scene: Scene, checks: tuple[Check, ...]) -> None:
+def _judge(scene: Scene, ring: Ring, checks: tuple[Check, ...]) -> None:
     name = scene.spec.name
     if verification.all_passed(checks):
         return
@@ -56,8 +56,10 @@ def _judge(scene: Scene, checks: tuple[Check, ...]) -> None:
         ).with_checks(checks)
     if failed:
         raise PersonNeeded(
-            f"{name}: the current key is refused: {verification.worst_of(failed)}",
-            hint=f"rotator doctor looks at clocks and links, rotator create-proxy {name} --plan at the settings",
+            f"{name}: the key that the server shows is refused: {verification.worst_of(failed)}{_under_way(scene, ring)}",
+            hint=f"finish or undo it: rotator rotate {name}"
+            if ring.intent is not None
+            else f"rotator doctor looks at clocks and links, rotator create-proxy {name} --plan at the settings",
         ).with_checks(checks)
     raise VerificationFailed(
         f"{name}: not every proxy could be tested: {verification.worst_of(checks)}",

@@ -37,16 +37,7 @@ def observe(scene: Scene, ring: Ring) -> Observed:
     name, prefix, repository = scene.spec.name, scene.spec.prefix, scene.world.repository
     virtual_proxy = repository.find(prefix)
     if virtual_proxy is None:
-        check_sees(name, repository.proxies())
-        if ring.at(Stage.CURRENT) is not None:
-            raise Drift(
-                f"{name}: there is no virtual proxy with the prefix {prefix!r} any more; the keyring has its keys",
-                hint=f"create it again with the key that its consumers have: rotator create-proxy {name}",
-            )
-        raise Refused(
-            f"{name}: there is no virtual proxy with the prefix {prefix!r} yet",
-            hint=f"create it: rotator create-proxy {name}",
-        )
+        raise absent(scene, ring)
     check_manageable(name, virtual_proxy)
     check_complete(name, scene.auth, ring, virtual_proxy)
     seen = repository.proxies()
@@ -58,6 +49,21 @@ def observe(scene: Scene, ring: Ring) -> Observed:
             hint=f"link it: rotator create-proxy {name}; or in the QMC, where the current key is lost or it serves another",
         )
     return Observed(ring, virtual_proxy, proxies)
+
+
+def absent(scene: Scene, ring: Ring) -> Drift | Refused:
+    """The error for a virtual proxy that no list shows. Raises PermissionDenied where that says nothing."""
+    name, prefix = scene.spec.name, scene.spec.prefix
+    check_sees(name, scene.world.repository.proxies())
+    if ring.at(Stage.CURRENT) is not None:
+        return Drift(
+            f"{name}: there is no virtual proxy with the prefix {prefix!r} any more; the keyring has its keys",
+            hint=f"create it again with the key that its consumers have: rotator create-proxy {name}",
+        )
+    return Refused(
+        f"{name}: there is no virtual proxy with the prefix {prefix!r} yet",
+        hint=f"create it: rotator create-proxy {name}",
+    )
 
 
 def check_sees(name: str, proxies: tuple[ProxyService, ...]) -> None:

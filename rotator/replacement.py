@@ -39,10 +39,9 @@ def conclude(
     scene.check_way()
     change = intents.change_of(scene, ring)
     after = short(change.intent.after)
+    key = "previous key" if change.intent.kind is IntentKind.ROLLBACK else "new key"
     if step is Step.UNDO:
-        cause = (
-            "the new key failed its test login in an earlier run" if change.intent.undoing else "the new key is lost"
-        )
+        cause = f"the {key} failed its test login in an earlier run" if change.intent.undoing else f"the {key} is lost"
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), f"{cause}: {after}")
     if step is Step.SET:
         ring, virtual_proxy = steps.set_certificate(scene, ring, virtual_proxy, resumed=resumed)
@@ -55,12 +54,12 @@ def conclude(
                 f"{scene.spec.name}: the first key does not log in everywhere: {failure.message}",
                 hint=f"look at the proxies named (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
             ).with_checks(failure.checks) from None
-        cause = f"the new key {after} failed its test login: {failure.message}"
+        cause = f"the {key} {after} failed its test login: {failure.message}"
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, failure.checks, cause) from None
     try:
         ring, refused = steps.finish(scene, ring, virtual_proxy, proxies)
     except steps.NotPromoted as refusal:
-        cause = f"the new key {after} logs in, but the keyring cannot note that: {refusal}"
+        cause = f"the {key} {after} logs in, but the keyring cannot note that: {refusal}"
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), cause) from None
     except NotDelivered as error:
         raise error.with_checks((*tested, *error.checks)) from None

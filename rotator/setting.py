@@ -92,7 +92,7 @@ def put(
         raise unanswered
     raise Drift(
         f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows {named(virtual_proxy.fingerprint)}",
-        hint=f"somebody else changes this virtual proxy; find out who: rotator status {scene.spec.name}",
+        hint=f"somebody else changes this virtual proxy; what it holds now: rotator status {scene.spec.name}",
     )
 
 
@@ -101,7 +101,7 @@ def _check_start(scene: Scene, virtual_proxy: VirtualProxy, start: Fingerprint |
         raise Drift(
             f"{scene.spec.name}: the certificate changed under the rotation: expected {named(start)}, "
             f"the server shows {named(virtual_proxy.fingerprint)}",
-            hint=f"somebody else changes this virtual proxy; find out who: rotator status {scene.spec.name}",
+            hint=f"somebody else changes this virtual proxy; what it holds now: rotator status {scene.spec.name}",
         )
 
 

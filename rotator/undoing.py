@@ -67,7 +67,7 @@ def _undone(
         told = verification.worst_of(back) or "it is linked to no proxy"
         raise UndoFailed(
             f"{cause}; the old certificate is back, but its key does not log in everywhere: {told}",
-            hint=_by_hand(scene),
+            hint=_on_the_proxies(scene),
         ).with_checks((*failed, *back))
     _note(scene, ring, change.intent)
     again = "rotate" if change.intent.kind is IntentKind.ROTATE else "try"
@@ -130,7 +130,16 @@ def _back_in_place(
 def _by_hand(scene: Scene) -> str:
     return (
         f"by hand: `rotator status` names the key on the server; `rotator keys export {scene.spec.name}` prints the "
-        f"certificate that belongs there: in the QMC under Virtual proxies > {scene.spec.description} > "
-        "Authentication > JWT certificate paste it and Apply (this ends the sessions), then run rotator verify "
-        + scene.spec.name
+        f"certificate that belongs there, from BEGIN CERTIFICATE on: in the QMC under Virtual proxies > "
+        f"{scene.spec.description} > Authentication > JWT certificate paste it and Apply (this ends the sessions), then "
+        f"run rotator verify {scene.spec.name}"
+    )
+
+
+def _on_the_proxies(scene: Scene) -> str:
+    """Where the repository holds the right certificate, pasting it again would help nobody."""
+    return (
+        "the certificate on the server is the right one: restart the Qlik Sense Proxy Service on the hosts named, and in "
+        f"the QMC under Proxies > Virtual proxies see that they are linked to {scene.spec.description}, then run rotator "
+        f"recover {scene.spec.name}"
     )

@@ -118,7 +118,8 @@ class Sandbox:
         )
         https = urllib.request.HTTPSHandler(context=trust)
         with urllib.request.build_opener(urllib.request.ProxyHandler({}), https).open(request, timeout=60) as answer:
-            return json.load(answer)
+            told = answer.read()
+            return json.loads(told) if told else None
 
     def virtual_proxy(self, prefix: str = "portal") -> dict[str, Any]:
         """The whole entity, as its admin sees it."""

@@ -21,7 +21,7 @@ def history(
 ) -> None:
     """Tell what was done: each run with who started it, its steps, how long they took, and why it ended as it did.
 
-    From the journal in the state directory. With -v every change of keyring and server too.
+    From the journal in the state directory. With rotator -v history every change of keyring and server too.
     """
     from rotator.cli.whole_keyring import KEYRING
     from rotator.report import story, text

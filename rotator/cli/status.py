@@ -29,14 +29,12 @@ def status(context: typer.Context, names: Names = None, site: SiteName = None, a
 
 
 def _under_way(result: Result) -> str:
-    """The line beneath the table on a change that is not finished."""
+    """The line beneath the table on a change that is not finished. Where an error follows, that says what to do."""
     if not result.extra.get("unfinished"):
         return ""
     shown = short(str(result.extra["server_fingerprint"] or "none"))
-    return text.printable(
-        f"{result.name}: a change is under way ({result.extra['unfinished']}; the server shows {shown}): "
-        f"rotator rotate {result.name} finishes or undoes it"
-    )
+    told = f"{result.name}: a change is under way ({result.extra['unfinished']}; the server shows {shown})"
+    return text.printable(told if result.exit_status else f"{told}: rotator rotate {result.name} finishes or undoes it")
 
 
 def _row(result: Result) -> list[str]:

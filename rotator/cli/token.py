@@ -66,6 +66,7 @@ def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVe
     While a change of the certificate is open it is the key whose fingerprint the server shows; otherwise the server is
     asked for the URL alone, and its silence is no reason to refuse a token.
     """
+    from rotator.looking import absent
     from rotator.planning.drift import drift
     from rotator.planning.stages import signing_key
 
@@ -74,8 +75,10 @@ def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVe
     if ring.intent is not None:
         scene = wiring.scene(spec)
         observed = scene.world.repository.find(spec.prefix)
-        version = signing_key(ring, observed.fingerprint if observed else None)
-        if version is None and observed is not None:
+        if observed is None:
+            raise absent(scene, ring)
+        version = signing_key(ring, observed.fingerprint)
+        if version is None:
             raise drift(spec.name, ring, observed)
     else:
         version = ring.at(Stage.CURRENT)

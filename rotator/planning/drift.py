@@ -37,7 +37,7 @@ def drift(name: str, ring: Ring, observed: VirtualProxy) -> Drift:
             f"one, {expected}: somebody put an older certificate back",
             hint=(
                 f"if that key is to stay: rotator recover {name} tests it and makes it current; else put the current "
-                f"certificate back in the QMC (rotator keys export {name} prints it)"
+                f"certificate back in the QMC (rotator keys export {name} prints it, from BEGIN CERTIFICATE on)"
             ),
         )
     if shown is None and not observed.certificate.strip():

@@ -108,6 +108,35 @@ def test_a_change_that_was_cut_short_is_told_by_whoever_looks(cut_short: Sandbox
     assert (key["health"], key["hint"]) == ("warning", "finish or undo it: rotator rotate portal")
 
 
+def test_a_change_that_nothing_finishes_is_not_said_to_be_finished(cut_short: Sandbox) -> None:
+    """Where somebody put a certificate of theirs over it, the error alone says what to do."""
+    stranger = (cut_short.folder / "stranger.pem").read_text()
+    theirs = {**cut_short.virtual_proxy(), "jwtPublicKeyCertificate": stranger}
+    cut_short.qrs("PUT", f"/qrs/virtualproxyconfig/{theirs['id']}", theirs)
+    shown = cut_short.rotator("status")
+    assert shown.status == 4
+    assert "a change is under way" in shown.out
+    assert "finishes or undoes it" not in shown.out + shown.err
+    assert "rotator adopt portal --key FILE" in shown.err
+
+
+def test_a_refused_login_in_the_middle_of_a_change_names_the_way_out(cut_short: Sandbox) -> None:
+    cut_short.fault("status=401@proxy#*")
+    found = cut_short.rotator("verify")
+    assert found.status == 4
+    assert "hint: finish or undo it: rotator rotate portal\n" in found.err
+
+
+def test_no_token_for_a_virtual_proxy_that_was_deleted_in_the_middle_of_a_change(cut_short: Sandbox) -> None:
+    identity = cut_short.virtual_proxy()["id"]
+    cut_short.qrs("DELETE", f"/qrs/virtualproxyconfig/{identity}")
+    ended = cut_short.rotator("token", "portal", "--user", r"A\b")
+    assert (ended.status, ended.out) == (4, "")
+    assert "there is no virtual proxy with the prefix 'portal' any more; the keyring has its keys" in ended.err
+    assert cut_short.rotator("create-proxy", "--yes").status == 0
+    assert cut_short.rotator("token", "portal", "--user", r"A\b").status == 0
+
+
 @pytest.mark.parametrize("command", ["status", "verify", "rotate --now", "create-proxy --plan"])
 def test_a_user_who_sees_nothing_is_not_told_that_it_is_gone(portal: Sandbox, command: str) -> None:
     portal.configure((r"INTERNAL\sa_api", r"INTERNAL\nobody"))
