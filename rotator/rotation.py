@@ -36,6 +36,7 @@ from rotator.planning.due import Due, DueReason, due, may_begin, next_retry, tri
 from rotator.planning.recovery import Step
 from rotator.planning.rotation import as_served, reusable_pending
 from rotator.scene import Scene
+from rotator.setting import NO_ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,14 @@ def _rotated(scene: Scene, options: Options, attempt: _Attempt) -> Result:
     if ring.intent is None and not ring.untested:
         _check_time(scene, options)
     attempt.counts = attempt.counts or may_begin(scene.spec, ring, scene.world.clock.now())
-    with scene.world.journal.step(looking.LOOK):
-        seen = _looked(scene, ring, options)
+    try:
+        with scene.world.journal.step(looking.LOOK):
+            seen = _looked(scene, ring, options)
+    except NO_ANSWER as error:
+        if ring.intent is not None:
+            left = f"the change to {short(ring.intent.after)} that an earlier run began is not finished: the next run goes on"
+            error.hint = f"{error.hint}; {left}" if error.hint else left
+        raise
     attempt.counts = True
     observed, verdict = seen.observed, seen.verdict
     if seen.step is not Step.CREATE and not options.dry_run:
