@@ -105,6 +105,10 @@ def _concluded(scene: Scene, observed: looking.Observed) -> Result:
         return replacement.conclude(scene, observed, step, Outcome.RECOVERED, resumed=True)
     except Undone as error:
         ring = scene.world.keystore.ring()
+        if ring.intent is not None:
+            error.message += "; but the keyring could not note that"
+            error.hint = f"mend the keyring (rotator doctor), then again: rotator recover {scene.spec.name}"
+            raise
         seen = observed.virtual_proxy
         return scene.result(ring, Outcome.RECOVERED, error.reason, error.message, error.checks, virtual_proxy=seen)
 

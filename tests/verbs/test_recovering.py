@@ -90,6 +90,16 @@ def test_recover_where_the_new_key_is_lost(story: Story, world: World, undoing: 
     assert story.run("rotate --now").exit == 0
 
 
+def test_recover_is_not_done_where_the_keyring_does_not_note_it(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).stuck = True
+    story.run("rotate --now", Stroke("PUT qrs", 2, "crash before"))
+    world.server.restart()
+    assert story.run("recover", Stroke("set", 2, "refused", times=9)).exit == 1
+    assert story.run("recover").exit == 0
+    assert story.run("recover").exit == 0
+
+
 @pytest.mark.parametrize("what", ["key", "key of both", "certificate", "damaged"])
 def test_recover_where_the_way_back_is_lost(story: Story, world: World, what: str) -> None:
     story.run("create-proxy")
