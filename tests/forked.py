@@ -4,7 +4,7 @@ Each run is a process of its own, with its own arguments, environment, folder an
 common with the others is only the modules that were loaded before. Where the start itself is what is tested, or the
 environment decides what is loaded, a test runs the interpreter anew.
 
-One line of JSON and three descriptors on a connection ask for a run; a line tells its process, another its wait status.
+One line of JSON and descriptors on a connection ask for a run; a line tells its process, another its wait status.
 """
 
 import atexit
@@ -48,6 +48,9 @@ LIBRARIES: Final = (
 )
 """What nearly every run of rotator loads."""
 PR_SET_PDEATHSIG: Final = 1
+CLONE_NEWNET: Final = 0x40000000
+NETWORK: Final = Path("/proc/thread-self/ns/net")
+"""The network that a test is in, which may be its own."""
 _LARGEST: Final = 1 << 20
 
 
@@ -70,15 +73,17 @@ def run(
 
 
 class Process:
-    """A run of rotator, with the streams (descriptors) and the environment that it is given; to be used as `subprocess.Popen` is."""
+    """A run of rotator, with the streams (descriptors) and the environment that it is given, in the network of this thread; to be used as `subprocess.Popen` is."""
 
     def __init__(self, arguments: Sequence[str], streams: Sequence[int], environment: Mapping[str, str]) -> None:
         asked = {"arguments": [*arguments], "environment": dict(environment), "folder": str(Path.cwd())}
         self._status: int | None = None
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(_server())
+        network = os.open(NETWORK, os.O_RDONLY)
         line = json.dumps(asked).encode() + b"\n"
-        socket.send_fds(self._connection, [line], streams)
+        socket.send_fds(self._connection, [line], [*streams, network])
+        os.close(network)
         self._told = self._connection.makefile()
         self.pid = int(self._told.readline())
 
@@ -165,7 +170,7 @@ def _answer(connection: socket.socket) -> None:
     """One run, waited for: this process is its parent. Does not return, but as the run."""
     end_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    line, descriptors, _, _ = socket.recv_fds(connection, _LARGEST, 3)
+    line, descriptors, _, _ = socket.recv_fds(connection, _LARGEST, 4)
     while not line.endswith(b"\n"):
         line += connection.recv(_LARGEST)
     child = os.fork()
@@ -179,6 +184,10 @@ def _answer(connection: socket.socket) -> None:
     end_with_parent()
     connection.close()
     asked = json.loads(line)
+    network = descriptors.pop()
+    if os.fstat(network).st_ino != NETWORK.stat().st_ino:
+        assert ctypes.CDLL(None).setns(network, CLONE_NEWNET) == 0
+    os.close(network)
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
