@@ -68,8 +68,10 @@ def sealed(sandbox: Sandbox, name: str) -> SealedFiles:
 
 def works(sandbox: Sandbox, config: Path) -> None:
     """The keyring of a configuration serves: it logs in, rotates, and logs in again."""
-    assert sandbox.rotator("verify", config=config).status == 0
-    assert sandbox.rotator("rotate", "--now", config=config).status == 0
+    ended = sandbox.rotator("verify", config=config)
+    assert ended.status == 0, ended.err
+    ended = sandbox.rotator("rotate", "--now", config=config)
+    assert ended.status == 0, ended.err
     ended = sandbox.rotator("verify", config=config)
     assert ended.status == 0, ended.err
 
