@@ -7,8 +7,17 @@ from worlds.server import CERTIFICATE, HOSTS
 from worlds.telling import Story
 from worlds.world import World
 
-from rotator.keys import inspect_certificate
+from rotator.keys import PrivateKey, inspect_certificate
 from rotator.model import Stage
+
+
+def in_place_of_ours(world: World) -> PrivateKey:
+    """The key of a stranger, which the server shows, and whose replacement is confirmed."""
+    stranger = world.new_key()
+    world.outside[stranger.fingerprint] = stranger
+    by_hand(world, stranger.certificate("x", 30, world.timeline.present()))
+    world.one.confirmed = stranger.fingerprint
+    return stranger
 
 
 def test_adopting(story: Story, world: World) -> None:
@@ -42,10 +51,7 @@ def test_adopting_where_there_is_no_certificate_or_a_change_under_way(story: Sto
 
 def test_replacing_the_key_of_a_stranger(story: Story, world: World) -> None:
     story.run("create-proxy")
-    stranger = world.new_key()
-    world.outside[stranger.fingerprint] = stranger
-    by_hand(world, stranger.certificate("x", 30, world.timeline.present()))
-    world.one.confirmed = stranger.fingerprint
+    stranger = in_place_of_ours(world)
     assert story.run("adopt", verb=replacing("", lost=False)).exit == 2
     assert story.run("adopt", Stroke("PUT qrs", 1, "403"), verb=replacing(stranger.fingerprint, lost=False)).exit == 1
     world.server.node(HOSTS[0]).stuck = True
@@ -74,10 +80,7 @@ def test_a_certificate_of_another_hand_ends_when_it_says(story: Story, world: Wo
 def test_a_replacement_that_the_current_key_has_overtaken(story: Story, world: World) -> None:
     """Somebody puts the current key back while a stranger's is being replaced."""
     story.run("create-proxy")
-    stranger = world.new_key()
-    world.outside[stranger.fingerprint] = stranger
-    by_hand(world, stranger.certificate("x", 30, world.timeline.present()))
-    world.one.confirmed = stranger.fingerprint
+    stranger = in_place_of_ours(world)
     replaced = replacing(stranger.fingerprint, lost=False)
     assert story.run("adopt", Stroke("PUT qrs", 1, "crash before"), verb=replaced).crashed
     by_hand(world, certificate_of(world, 1))
@@ -93,10 +96,7 @@ def test_a_key_that_was_sent_in_vain_is_not_tried_for_something_else(story: Stor
     """It may still land late: were the second attempt given up, it would be taken for one that was never sent."""
     story.run("create-proxy")
     assert story.run("rotate --now", Stroke("PUT qrs", 1, "away")).exit == 4
-    stranger = world.new_key()
-    world.outside[stranger.fingerprint] = stranger
-    by_hand(world, stranger.certificate("x", 30, world.timeline.present()))
-    world.one.confirmed = stranger.fingerprint
+    stranger = in_place_of_ours(world)
     replaced = replacing(stranger.fingerprint, lost=False)
     assert story.run("adopt", Stroke("PUT qrs", 1, "403"), verb=replaced).exit == 1
     sent = world.one.ring().known(world.made[1].fingerprint)

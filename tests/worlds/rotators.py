@@ -45,6 +45,7 @@ from worlds.wire import access
 
 
 if TYPE_CHECKING:
+    from rotator.cli.access import SiteAccess
     from worlds.world import World
 
 Verb = Callable[[Scene], Result]
@@ -187,7 +188,7 @@ class Rotator:
                 made = wiring.Wiring(session, consent=True)
                 made.keyring.__dict__["store"] = self.keyring
                 made._clock = cast("wiring.SystemClock", self.clock)
-                made._sites[self.site.name] = cast("wiring.SiteAccess", access(self.site, self))
+                made._sites[self.site.name] = cast("SiteAccess", access(self.site, self))
                 options = {"recovering": command in RECOVERING, "finishing": command in FINISHING, **options}
                 result = made.locked(self.spec, verb or VERBS[command], **options)
         except RotatorError as error:

@@ -124,7 +124,7 @@ class Logins(ProxyLogins):
 
 @dataclass(frozen=True)
 class Access:
-    """Stands in for cli.wiring.SiteAccess: the adapters of one site."""
+    """Stands in for cli.access.SiteAccess: the adapters of one site."""
 
     repository: Qrs
     logins: ProxyLogins
