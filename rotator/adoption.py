@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rotator import intents, looking, replacement, steps
-from rotator.errors import KeyMaterialError, NotFound, Refused, ServerError, UsageError
+from rotator.errors import KeyMaterialError, Refused, ServerError, UsageError
 from rotator.keys import PrivateKey
 from rotator.model import (
     Fingerprint,
@@ -14,7 +14,6 @@ from rotator.model import (
     Result,
     Ring,
     Stage,
-    VirtualProxy,
     counted,
     short,
 )
@@ -162,7 +161,7 @@ def _let_go(scene: Scene, ring: Ring, *, taken: bool) -> tuple[Fingerprint | Non
             there = scene.world.repository.find(scene.spec.prefix)
             if there is None:
                 looking.check_sees(name, scene.world.repository.proxies())
-                there = _known_by_id(scene, ring)
+                there = looking.by_id(scene, ring)
     except ServerError as error:
         current = ring.at(Stage.CURRENT)
         keepable = ring.intent is None and current is not None and intents.held(scene, current)
@@ -177,14 +176,6 @@ def _let_go(scene: Scene, ring: Ring, *, taken: bool) -> tuple[Fingerprint | Non
     if shown is not None and shown.stage is not Stage.CURRENT and intents.held(scene, shown):
         raise drift(name, ring, there)
     return there.fingerprint, "the virtual proxy is as it was"
-
-
-def _known_by_id(scene: Scene, ring: Ring) -> VirtualProxy | None:
-    """The virtual proxy that the keys are of, where none has its prefix: renamed. Raises PermissionDenied: hidden."""
-    try:
-        return scene.world.repository.virtual_proxy(ring.proxy_id) if ring.proxy_id else None
-    except NotFound:
-        return None
 
 
 def _unasked(name: str, *, keepable: bool) -> str:

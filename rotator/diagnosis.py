@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import Final
 
 from rotator import intents, looking, verification
-from rotator.errors import KeyStoreCorrupt, RotatorError, ServerError
+from rotator.errors import ExitStatus, KeyStoreCorrupt, RotatorError, ServerError
 from rotator.model import ProxyService, ProxySpec, Verdict, counted, short
 from rotator.planning.provisioning import Surroundings, described, plan
 from rotator.planning.rights import lacking, only_reads
+from rotator.planning.signing import in_words, mismatches
 from rotator.ports import Repository, SecretStore
 from rotator.scene import Scene
 
@@ -37,13 +38,17 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One thing that was tried, which `check` names, and what came of it. `host`: the proxy, where it is about one."""
+    """One thing that was tried, which `check` names, and what came of it. `host`: the proxy, where it is about one.
+
+    `failure`: the exit status where it failed.
+    """
 
     check: str
     health: Health
     message: str
     hint: str | None = None
     host: str = ""
+    failure: ExitStatus = ExitStatus.FAILED
 
 
 def tried(check: str, attempt: Callable[[], Trial | str]) -> Trial:
@@ -51,8 +56,15 @@ def tried(check: str, attempt: Callable[[], Trial | str]) -> Trial:
     try:
         came = attempt()
     except RotatorError as error:
-        return Trial(check, Health.FAILED, error.message, error.hint)
+        return failed(check, error)
     return Trial(check, Health.OK, came) if isinstance(came, str) else came
+
+
+def failed(check: str, error: RotatorError) -> Trial:
+    """An error as what came of a trial. What is refused for good by other commands (78) is a finding like others here."""
+    person = error.exit_status is ExitStatus.PERSON_NEEDED
+    status = ExitStatus.PERSON_NEEDED if person else ExitStatus.FAILED
+    return Trial(check, Health.FAILED, error.message, error.hint, failure=status)
 
 
 def keyring(store: SecretStore, backend: str) -> Trial:
@@ -170,12 +182,15 @@ def virtual_proxy(scene: Scene) -> Iterator[Trial]:
     try:
         observed = looking.look(scene, scene.world.keystore.ring())
     except RotatorError as error:
-        yield Trial("virtual-proxy", Health.FAILED, error.message, error.hint)
+        yield failed("virtual-proxy", error)
         return
     hosts = ", ".join(proxy.host for proxy in observed.proxies)
     yield Trial("virtual-proxy", Health.OK, f"prefix {spec.prefix!r}, linked to {hosts}")
-    yield tried("key", lambda: _key(scene, observed))
-    yield tried("settings", lambda: _settings(spec, scene, observed))
+    yield (key := tried("key", lambda: _key(scene, observed)))
+    settings = tried("settings", lambda: _settings(spec, scene, observed))
+    if settings.message != key.message:  # what stops both is told once
+        yield settings
+    yield _claims(spec, observed)
     for proxy in observed.proxies:
         yield from (replace(finding, host=proxy.host) for finding in _proxy(scene, observed, proxy))
 
@@ -212,6 +227,16 @@ def _key(scene: Scene, observed: looking.Observed) -> Trial | str:
     current = intents.current(ring)
     scene.tests.proven(scene.world.keystore.key(current), observed.virtual_proxy, observed.proxies)
     return f"the key {short(current.fingerprint)} is in the keyring and logs in"
+
+
+def _claims(spec: ProxySpec, observed: looking.Observed) -> Trial:
+    """What a token has to carry, for those who sign their own; and whether rotator's do."""
+    found = [*mismatches(spec, observed.ring, observed.virtual_proxy)]
+    if found:
+        message = "; ".join(mismatch.message for mismatch in found)
+        remedies = "; ".join(mismatch.remedy for mismatch in found)
+        return Trial("claims", Health.WARNING, f"tokens of rotator are refused: {message}", remedies)
+    return Trial("claims", Health.OK, f"a token carries: {in_words(observed.virtual_proxy)}")
 
 
 def _settings(spec: ProxySpec, scene: Scene, observed: looking.Observed) -> Trial | str:

@@ -10,6 +10,7 @@ from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.due import due
 from rotator.planning.rotation import as_served
+from rotator.planning.signing import demanded, signing_key
 from rotator.report.keys import key_rows
 from rotator.scene import Scene
 
@@ -71,7 +72,7 @@ def _judge(scene: Scene, ring: Ring, checks: tuple[Check, ...]) -> None:
 def _served(scene: Scene, observed: looking.Observed) -> KeyVersion:
     """The key that must log in now. Raises Drift, Refused."""
     ring, virtual_proxy = observed.ring, observed.virtual_proxy
-    signing = stages.signing_key(ring, virtual_proxy.fingerprint)
+    signing = signing_key(ring, virtual_proxy.fingerprint)
     if signing is None or signing.fingerprint != virtual_proxy.fingerprint or not held(scene, signing):
         raise problem(scene.spec.name, ring, virtual_proxy, looking.found(scene, ring, virtual_proxy.fingerprint))
     return signing
@@ -87,6 +88,7 @@ def status(scene: Scene) -> Result:
         "prefix": virtual_proxy.prefix,
         "server_fingerprint": virtual_proxy.fingerprint,
         "certificate_not_after": utc(virtual_proxy.not_after),
+        "claims": demanded(virtual_proxy),
         "linked": [proxy.host for proxy in observed.proxies],
         "keys": [*key_rows(ring)],
         "due": verdict.due,

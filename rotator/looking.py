@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rotator import intents
-from rotator.errors import Drift, PermissionDenied, Refused, TryLater
+from rotator.errors import Drift, NotFound, PermissionDenied, Refused, TryLater
 from rotator.model import Auth, Cut, Fingerprint, ProxyService, Ring, Stage, VirtualProxy
 from rotator.planning import stages
 from rotator.planning.drift import check_manageable, problem
@@ -55,6 +55,13 @@ def absent(scene: Scene, ring: Ring) -> Drift | Refused:
     """The error for a virtual proxy that no list shows. Raises PermissionDenied where that says nothing."""
     name, prefix = scene.spec.name, scene.spec.prefix
     check_sees(name, scene.world.repository.proxies())
+    renamed = by_id(scene, ring)
+    if renamed is not None:
+        return Drift(
+            f"{name}: there is no virtual proxy with the prefix {prefix!r} any more: the one that the keyring has the keys "
+            f"of, {renamed.id}, has another prefix now",
+            hint=f"give it the prefix {prefix!r} again in the QMC; or, where its users have moved on, see rotator release {name}",
+        )
     if ring.at(Stage.CURRENT) is not None:
         return Drift(
             f"{name}: there is no virtual proxy with the prefix {prefix!r} any more; the keyring has its keys",
@@ -64,6 +71,27 @@ def absent(scene: Scene, ring: Ring) -> Drift | Refused:
         f"{name}: there is no virtual proxy with the prefix {prefix!r} yet",
         hint=f"create it: rotator create-proxy {name}",
     )
+
+
+def by_id(scene: Scene, ring: Ring) -> VirtualProxy | None:
+    """The virtual proxy that the keys are of, where no list shows one with its prefix: renamed; None where it is gone.
+
+    Raises PermissionDenied where the caller may not see it, which is how a list of few rights comes to lack it (FACTS 3.4).
+    """
+    name = scene.spec.name
+    try:
+        return scene.world.repository.virtual_proxy(ring.proxy_id) if ring.proxy_id else None
+    except NotFound:
+        return None
+    except PermissionDenied as error:
+        error.message = (
+            f"{name}: QRS does not show the virtual proxy {scene.spec.prefix!r} to this user: {error.message}"
+        )
+        error.hint = (
+            f"give it Read on VirtualProxyConfig_{ring.proxy_id} in the QMC under Security rules, or use a configuration "
+            'whose auth is "certificate"'
+        )
+        raise
 
 
 def check_sees(name: str, proxies: tuple[ProxyService, ...]) -> None:

@@ -1,6 +1,6 @@
 """rotate: a new key in place of the current one, or the end of a rotation that an earlier run left open."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rotator import certificates, intents, looking, replacement, steps, verification
@@ -16,6 +16,7 @@ from rotator.errors import (
     VerificationFailed,
 )
 from rotator.model import (
+    AnyTime,
     Check,
     CheckResult,
     Consumers,
@@ -41,7 +42,10 @@ from rotator.setting import NO_ANSWER
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How `rotate` was asked: `now` whatever the age; `dry_run` looks only; `prepare` stops after the step create."""
+    """How `rotate` was asked: `now` whatever the age; `dry_run` looks only; `prepare` stops after the step create.
+
+    `ignore_window`: a window is open now, whatever the configuration says.
+    """
 
     now: bool = False
     dry_run: bool = False
@@ -58,13 +62,17 @@ def rotate(scene: Scene, options: Options) -> Result:
     """
     attempt = _Attempt(options.now)
     try:
-        return _rotated(scene, options, attempt)
+        return _rotated(_at_any_time(scene) if options.ignore_window else scene, options, attempt)
     except (TryLater, ConfigError, UsageError, NotDelivered, RestoredKeyring):
         raise
     except RotatorError as error:
         if attempt.counts and not options.dry_run:
             _put_off(scene, error)
         raise
+
+
+def _at_any_time(scene: Scene) -> Scene:
+    return replace(scene, spec=replace(scene.spec, rotation=replace(scene.spec.rotation, windows=AnyTime())))
 
 
 @dataclass(slots=True)
@@ -219,7 +227,7 @@ def _check_time(scene: Scene, options: Options) -> None:
     spec = scene.spec
     if not options.now and spec.rotation.windows == () and spec.consumers is not Consumers.MANUAL:
         raise windows.no_window(spec)
-    if options.now and not (options.ignore_window or options.dry_run or options.prepare):
+    if options.now and not (options.dry_run or options.prepare):
         windows.check_window(spec, scene.world.clock.now())
 
 

@@ -25,6 +25,7 @@ from rotator.model import (
     Site,
     Stage,
 )
+from rotator.planning.signing import audience_of
 from rotator.qlik import routes, tls
 from rotator.qlik.doors import CertificateDoor, JwtDoor, Token
 from rotator.qlik.login import ProxyLogins
@@ -87,14 +88,14 @@ class SiteAccess:
         assert access is not None  # noqa: S101 - as above
         # The configuration demands a table for it.
         spec = next(spec for spec in self._specs if (spec.site, spec.prefix) == (site.name, access.prefix))
-        held = self._keys_of_way(spec)  # what cannot be had is told before anything is asked
+        held, audience = self._keys_of_way(spec)  # what cannot be had is told before anything is asked
         route = routes.to_access(site, access.url)
         transport = Transport(route, tls.trusting(route.ca))
 
         def signing(key: PrivateKey) -> Token:
             def token() -> str:
                 now = datetime.now(UTC) + timedelta(seconds=transport.clock_offset or 0.0)
-                timed = timed_claims(now, ACCESS_TOKEN_TTL, audience=spec.audience)
+                timed = timed_claims(now, ACCESS_TOKEN_TTL, audience=audience)
                 claims = {**spec.test_claims, **user_claims(spec, access.user), **timed}
                 return key.token(claims, spec.rotation.algorithm)
 
@@ -104,13 +105,16 @@ class SiteAccess:
             """None of the keys is taken where the way was rotated meanwhile: then the keyring has another one."""
             yield from map(signing, held)
             with suppress(RotatorError):  # a change under way must not meet the keyring's errors as the server's
-                held[:] = self._keys_of_way(spec)
+                held[:], _ = self._keys_of_way(spec)
             yield from map(signing, held)
 
         return JwtDoor(transport, access.url, tokens)
 
-    def _keys_of_way(self, spec: ProxySpec) -> list[PrivateKey]:
-        """The key that signs tokens for the way to QRS; while a change of it is under way nobody can say which end it is."""
+    def _keys_of_way(self, spec: ProxySpec) -> tuple[list[PrivateKey], str]:
+        """The key that signs tokens for the way to QRS, and their audience.
+
+        While a change of that key is under way nobody can say which end it is: both then.
+        """
         keystore = self._keyring.keystore(spec)
         ring = keystore.ring()
         ends = (ring.known(ring.intent.after), ring.known(ring.intent.before)) if ring.intent else ()
@@ -131,4 +135,4 @@ class SiteAccess:
                 f"site {spec.site}: the virtual proxy {spec.prefix!r} leads to QRS, and {lost.message}",
                 hint=f'under auth = "certificate", rotator recover {spec.name} says what can be done',
             )
-        return keys
+        return keys, audience_of(spec, ring)

@@ -51,12 +51,13 @@ def _results(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Result]
         store = wiring.keyring.store
     except RotatorError as error:
         opened = False
-        yield _result(Trial("keyring", Health.FAILED, error.message, error.hint))
+        yield _result(diagnosis.failed("keyring", error))
     else:
         yield _result(diagnosis.keyring(store, config.keyring.backend))
         left = unfinished(config.keyring, store)
         if left:
-            yield _result(Trial("master-key", Health.WARNING, *left.split(": ", 1)))
+            cause, _, remedy = left.partition(": ")
+            yield _result(Trial("master-key", Health.WARNING, cause, remedy))
     usable = set()
     for name in dict.fromkeys(spec.site for spec in specs):
         found = [*_site(wiring, config.sites[name])]
@@ -69,7 +70,7 @@ def _results(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Result]
         try:
             scene = wiring.scene(spec)
         except RotatorError as error:
-            yield _result(Trial("keyring", Health.FAILED, error.message, error.hint), spec.site, spec.name)
+            yield _result(diagnosis.failed("keyring", error), spec.site, spec.name)
         else:
             yield from (_result(trial, spec.site, spec.name) for trial in diagnosis.virtual_proxy(scene))
 
@@ -77,12 +78,11 @@ def _results(session: Session, specs: tuple[ProxySpec, ...]) -> Iterator[Result]
 def _site(wiring: "Wiring", site: Site) -> "Iterator[Trial]":
     """One site; where the credentials are not to be had, whether QRS can be reached at all."""
     from rotator import diagnosis
-    from rotator.diagnosis import Health, Trial
 
     try:
         access = wiring.access(site)
     except RotatorError as error:
-        yield Trial("access", Health.FAILED, error.message, error.hint)
+        yield diagnosis.failed("access", error)
         yield diagnosis.tried("qrs", lambda: _greeted(site))
         return
     yield from _permissions(site)
@@ -133,6 +133,6 @@ def _result(trial: "Trial", site: str = "", name: str = "") -> Result:
         reason=trial.check,
         message=trial.message,
         hint=trial.hint,
-        exit_status=ExitStatus.FAILED if trial.health is Health.FAILED else ExitStatus.DONE,
+        exit_status=trial.failure if trial.health is Health.FAILED else ExitStatus.DONE,
         extra={"health": trial.health.value, **({"host": trial.host} if trial.host else {})},
     )

@@ -132,13 +132,14 @@ def export(
     if private and output is None:
         raise UsageError(
             "a private key is never printed",
-            hint=f"name a new file: rotator keys export {name} --private --output FILE",
+            hint=f"name a new file: rotator keys export {name} --private --stage {stage} --output FILE",
         )
     keystore = Keyring(session.config).keystore(spec)
+    ring = keystore.ring()
     version: KeyVersion | None
     told: dict[str, Json] = {"output": str(output) if output else None}
     if private and output is not None:
-        held = of_stage(spec, keystore.ring(), Stage(stage))
+        held = of_stage(spec, ring, Stage(stage))
         write_private(output, keystore.key(held).to_pem())
         shown, version = f"{name}: the {stage} private key {short(held.fingerprint)} is in {output}", held
     else:
@@ -154,5 +155,5 @@ def export(
             named = f"{version.stage} key" if version else "key"
             shown = f"{name}: the public side of the {named} {short(side.key.fingerprint)} is in {output}"
     told["stage"] = version.stage if version else None
-    result = Result(spec.site, spec.name, Outcome.SHOWN, "Exported", key=version, extra=told)
+    result = Result(spec.site, spec.name, Outcome.SHOWN, "Exported", proxy_id=ring.proxy_id, key=version, extra=told)
     session.finish([result], as_json=as_json, show=lambda _: shown.rstrip("\n"))

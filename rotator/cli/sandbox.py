@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
-from rotator.errors import UsageError
+from rotator.cli.output import told
+from rotator.cli.session import Session
+from rotator.errors import ConfigError, UsageError
 
 
 REMEDY = "install it with its extra: pip install 'rotator[sandbox]'"
 
 
 def sandbox(
+    context: typer.Context,
     folder: Annotated[
         Path | None, typer.Option("--dir", metavar="DIR", help="Where certificates and rotator.toml go.")
     ] = None,
@@ -50,16 +53,18 @@ def sandbox(
         from rotator.sandbox.site import Settings, run
     except ModuleNotFoundError as error:
         raise UsageError(f"the sandbox needs {error.name}", hint=REMEDY) from None
+    folder = folder.absolute()
+    _see_usable(context.obj, folder)
     name = release or DEFAULT
     if name not in RELEASES:
         raise UsageError(f"--release {name}: there is no such release", hint=f"there is: {', '.join(RELEASES)}")
     try:
         settings = Settings(
-            folder=folder.absolute(),
+            folder=folder,
             release=RELEASES[name],
             qrs_port=qrs_port,
             qps_port=qps_port,
-            proxy_ports=tuple(int(port) for port in proxy_port.split(",")),
+            proxy_ports=_ports(proxy_port),
             nodes=nodes,
             delay=_delay(restart_delay),
             seed=seed,
@@ -72,16 +77,39 @@ def sandbox(
     except ValueError as error:
         raise UsageError(str(error), hint="see rotator sandbox --help") from None
     except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
         raise UsageError(
-            f"the sandbox cannot start: {error.strerror}",
-            hint="are its ports free? 0 takes free ones: --qrs-port 0 --qps-port 0 --proxy-port 0",
+            f"the sandbox cannot start: {place}{error.strerror}",
+            hint=f"is {folder} a folder that may be written to?"
+            if error.filename
+            else "are its ports free? 0 takes free ones: --qrs-port 0 --qps-port 0 --proxy-port 0",
         ) from None
+
+
+def _see_usable(session: Session, folder: Path) -> None:
+    """Warn where no command would take the configuration that is written there."""
+    from rotator.config import find
+
+    try:
+        find(folder / "rotator.toml", {})
+    except ConfigError as error:
+        session.warn(f"no command will take {folder / 'rotator.toml'}: {error.message}")
+        told(f"rotator: hint: {error.hint}")
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(port) for port in text.split(","))
+    except ValueError:
+        raise ValueError(f"--proxy-port {text}: must be port numbers with commas between them, as 443,444") from None
 
 
 def _delay(text: str) -> tuple[float, float]:
     shortest, _, longest = text.partition("-")
-    low = float(shortest)
-    high = float(longest) if longest else low
+    try:
+        low, high = float(shortest), float(longest or shortest)
+    except ValueError:
+        low, high = 0.0, -1.0
     if not 0 <= low <= high:
         raise ValueError(f"--restart-delay {text}: must be MIN-MAX seconds, as 0.2-1.5")
     return low, high

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 class Session:
     """What the options before the command said, and the command's name.
 
-    `config_text` stands for what is in the file. `at_end` takes what has to be done when the command has ended.
+    `config_text` stands for what is in the file. `at_end` takes what has to be done when the command has ended. `quiet`:
+    nobody wants to see progress.
     """
 
     command: str
     config_path: Path | None = None
     verbose: bool = False
+    quiet: bool = False
     config_text: str | None = field(default=None, repr=False)
     at_end: Callable[[Callable[[], None]], object] = field(default=lambda _: None, repr=False)
     _config: "Config | None" = field(default=None, repr=False)
@@ -51,7 +53,7 @@ class Session:
 
     def tell(self, line: str) -> None:
         """Progress: for a person at a terminal, or with -v."""
-        if self.verbose or is_watched():
+        if self.verbose or (is_watched() and not self.quiet):
             told(f"rotator: {line}")
 
     def warn(self, line: str) -> None:

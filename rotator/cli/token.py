@@ -10,8 +10,8 @@ import typer
 from rotator.cli.options import AsJson, Name, SiteName
 from rotator.cli.output import told
 from rotator.cli.session import Session
-from rotator.errors import RotatorError, UsageError
-from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Stage, User, constant, utc
+from rotator.errors import KeyNotFound, RotatorError, UsageError
+from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Ring, Stage, User, constant, utc
 
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def token(
     """Print a signed, short-lived token, alone on standard output; with --json also its URL, kid and expiry."""
     from rotator.cli.wiring import Wiring
     from rotator.keys import expiry, timed_claims, user_claims
+    from rotator.planning.signing import audience_of
 
     session: Session = context.obj
     spec = session.one(name, site)
@@ -42,12 +43,14 @@ def token(
     lifetime = _lifetime(ttl, spec)
     who = _user(user, spec)
     extra = _claims(claim or (), spec)
-    version, virtual_url = _signing(wiring, spec, as_json=as_json)
-    key = wiring.keyring.keystore(spec).key(version)
+    keystore = wiring.keyring.keystore(spec)
+    ring = keystore.ring()
+    version, virtual_url = _signing(wiring, spec, ring, as_json=as_json)
+    key = keystore.key(version)
     claims: dict[str, Json] = {
         **extra,
         **user_claims(spec, who),
-        **timed_claims(datetime.now(UTC), lifetime, audience=spec.audience),
+        **timed_claims(datetime.now(UTC), lifetime, audience=audience_of(spec, ring)),
     }
     signed = key.token(claims, spec.rotation.algorithm)
     told: dict[str, Json] = {
@@ -56,11 +59,11 @@ def token(
         "kid": version.kid,
         "expires": utc(expiry(claims)),
     }
-    result = Result(spec.site, spec.name, Outcome.SHOWN, "Signed", key=version, extra=told)
+    result = Result(spec.site, spec.name, Outcome.SHOWN, "Signed", proxy_id=ring.proxy_id, key=version, extra=told)
     session.finish([result], as_json=as_json, show=lambda _: signed)
 
 
-def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVersion, str | None]:
+def _signing(wiring: "Wiring", spec: ProxySpec, ring: Ring, *, as_json: bool) -> tuple[KeyVersion, str | None]:
     """The key that signs and, for --json, where its tokens are taken.
 
     While a change of the certificate is open it is the key whose fingerprint the server shows; otherwise the server is
@@ -68,9 +71,8 @@ def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVe
     """
     from rotator.looking import absent
     from rotator.planning.drift import drift
-    from rotator.planning.stages import signing_key
+    from rotator.planning.signing import signing_key
 
-    ring = wiring.keyring.keystore(spec).ring()
     url = None
     if ring.intent is not None:
         scene = wiring.scene(spec)
@@ -83,7 +85,7 @@ def _signing(wiring: "Wiring", spec: ProxySpec, *, as_json: bool) -> tuple[KeyVe
     else:
         version = ring.at(Stage.CURRENT)
     if version is None:
-        raise UsageError(
+        raise KeyNotFound(
             f"{spec.name}: the keyring has no current key to sign with",
             hint=f"give it one: rotator create-proxy {spec.name}, or rotator adopt {spec.name} --key FILE",
         )

@@ -13,7 +13,6 @@ from rotator.model import (
     Auth,
     Consumers,
     KeyringBackend,
-    ProxySpec,
     Site,
     Windows,
     constant,
@@ -67,29 +66,31 @@ def site(
         reading.wrong(here, "names no certificate: give pfx, or cert and key")
 
 
-def probe(reading: Reading, path: Sequence[str], found: Mapping[str, Any]) -> None:
-    """A proxy is either reached or skipped."""
-    if found.get("skip") and any(found.get(key) for key in ("connect", "host", "ca")):
+def probe(reading: Reading, path: Sequence[str], given: Mapping[str, Any]) -> None:
+    """A proxy is either reached or skipped; asked of the table as it stands, whatever else is wrong in it."""
+    if given.get("skip") is True and any(given.get(key) for key in ("connect", "host", "ca")):
         reading.wrong(path, "both skips the proxy and says how it is reached: give one of them")
 
 
 def proxy(reading: Reading, path: tuple[str, ...], found: Mapping[str, Any]) -> None:
-    """Claims, test user and consumers must fit each other."""
-    id_claim, directory_claim = found["user_id_claim"], found["user_directory_claim"]
-    if id_claim == directory_claim:
+    """Claims, test user and consumers must fit each other, those of them that could be read."""
+    id_claim, directory_claim = found.get("user_id_claim"), found.get("user_directory_claim")
+    if id_claim is not None and id_claim == directory_claim:
         reading.wrong((*path, "user_directory_claim"), f'= "{id_claim}" is the user_id_claim too: each needs its own')
     user, claims = found.get("test_user"), found.get("test_claims") or {}
     for key, claim, part in (
         ("user_directory_claim", directory_claim, "directory"),
         ("user_id_claim", id_claim, "id"),
     ):
+        if claim is None:
+            continue
         fixed = constant(claim)
         if fixed and user is not None and getattr(user, part).casefold() != fixed.casefold():
             reading.wrong((*path, "test_user"), f'must have the {part} "{fixed}", which {key} makes constant')
         if claim in claims:
             reading.wrong((*path, "test_claims"), f'cannot set "{claim}", which names the test user')
     for item in found.get("attributes", ()):
-        if item.mandatory and item.claim not in claims:
+        if item.mandatory and "test_claims" in found and item.claim not in claims:
             reading.wrong(
                 (*path, "test_claims"),
                 f'must hold "{item.claim}", as {{ {item.claim} = "…" }}: attributes make it '
@@ -163,18 +164,28 @@ def ways(reading: Reading, sites: Mapping[str, Site], given: Mapping[str, Any]) 
             )
 
 
-def unique(reading: Reading, proxies: Mapping[str, ProxySpec]) -> None:
-    """Names that stand once in a site."""
-    keys: tuple[tuple[str, Callable[[ProxySpec], str]], ...] = (
-        ("prefix", lambda spec: spec.prefix),
-        ("session_cookie", lambda spec: spec.session_cookie),
-        ("description", lambda spec: spec.description),
+def unique(reading: Reading, given: Mapping[str, Any]) -> None:
+    """Names that stand once in a site; asked of the tables as they stand, as the sites are."""
+    keys: tuple[tuple[str, Callable[[str, Mapping[str, Any]], object]], ...] = (
+        ("prefix", lambda _, table: table.get("prefix")),
+        ("session_cookie", lambda _, table: table.get("session_cookie") or session_cookie(table.get("prefix"))),
+        ("description", lambda name, table: table.get("description") or name),
     )
     for key, value in keys:
         seen: dict[tuple[str, str], str] = {}
-        for name, spec in proxies.items():
-            taken = seen.setdefault((spec.site, value(spec).casefold()), name)
+        for name, table in given.items():
+            if not isinstance(table, dict) or not isinstance(table.get("site"), str):
+                continue
+            wanted = value(name, table)
+            if not isinstance(wanted, str):
+                continue
+            taken = seen.setdefault((table["site"], wanted.casefold()), name)
             if taken != name:
                 reading.wrong(
-                    ("proxy", name, key), f'= "{value(spec)}" is that of proxy.{taken} too: it must be unique in a site'
+                    ("proxy", name, key), f'= "{wanted}" is that of proxy.{taken} too: it must be unique in a site'
                 )
+
+
+def session_cookie(prefix: object) -> str | None:
+    """The session cookie header name where none is given."""
+    return f"X-Qlik-Session-{prefix}" if isinstance(prefix, str) else None

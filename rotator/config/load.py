@@ -47,7 +47,7 @@ def _loaded(reading: Reading, document: Mapping[str, Any], environ: Mapping[str,
     proxies = _named(reading, document, "proxy", _proxy)
     checks.sites(reading, _tables(document.get("proxy")), declared=frozenset(_tables(document.get("site"))))
     checks.ways(reading, sites, _tables(document.get("proxy")))
-    checks.unique(reading, proxies)
+    checks.unique(reading, _tables(document.get("proxy")))
     if reading.problems or keyring is None or state is None:
         raise _mistaken(reading)
     return Config(reading.source, keyring, state, MappingProxyType(sites), MappingProxyType(proxies), notify, textfile)
@@ -145,7 +145,7 @@ def _probe(reading: Reading, given: Mapping[str, Any], path: tuple[str, ...]) ->
                 reading.wrong(here, str(wrong))
         elif isinstance(value, dict):
             found = reading.read(value, tables.PROBE, here)
-            checks.probe(reading, here, found)
+            checks.probe(reading, here, value)
             routes[host.lower()] = ProbeRoute(**found)
         else:
             reading.wrong(
@@ -168,12 +168,11 @@ def _proxy(reading: Reading, name: str, given: Mapping[str, Any]) -> ProxySpec |
     found = reading.read(given, tables.PROXY, path, "rotation")
     unattended = found.get("consumers") is not Consumers.MANUAL
     rotation = _rotation(reading, given, (*path, "rotation"), unattended=unattended)
-    if {"user_id_claim", "user_directory_claim"} <= found.keys():
-        checks.proxy(reading, path, found)
+    checks.proxy(reading, path, found)
     if len(reading.problems) > before or rotation is None:
         return None
     found["description"] = found["description"] or name
-    found["session_cookie"] = found["session_cookie"] or f"X-Qlik-Session-{found['prefix']}"
+    found["session_cookie"] = found["session_cookie"] or checks.session_cookie(found["prefix"])
     found["test_user"] = found["test_user"] or _test_user(found)
     found["test_claims"] = MappingProxyType(found["test_claims"])
     return ProxySpec(name=name, rotation=rotation, named=frozenset(given), **found)

@@ -15,11 +15,10 @@ from typing import Final
 
 from rotator.accounts import account, of_group
 from rotator.errors import ConfigError
-from rotator.invocation import as_account
+from rotator.invocation import CONFIGURATION, as_account
 from rotator.ownership import Cause, Fault, Use, existing, guard
 
 
-VARIABLE: Final = "ROTATOR_CONFIG"
 FILE: Final = "rotator.toml"
 EXAMPLE: Final = "rotator.example.toml"
 
@@ -32,15 +31,15 @@ def find(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.
     """
     if explicit is not None:
         return _guarded(explicit, environ, platform)
-    if environ.get(VARIABLE):
-        return _guarded(Path(environ[VARIABLE]), environ, platform)
+    if environ.get(CONFIGURATION):
+        return _guarded(Path(environ[CONFIGURATION]), environ, platform)
     places = [folder / FILE for folder in _folders(environ, platform)]
     found = next((place for place in places if _is_file(place)), None)
     if found is not None:
         return _guarded(found, environ, platform)
     raise ConfigError(
         "there is no configuration file; looked for " + ", ".join(str(place) for place in places),
-        hint=f"name it with --config FILE or ${VARIABLE}; to try rotator without a Qlik Sense: rotator demo",
+        hint=f"name it with --config FILE or ${CONFIGURATION}; to try rotator without a Qlik Sense: rotator demo",
     )
 
 
@@ -73,8 +72,8 @@ def _reader(place: Path) -> str:
 
 def destination(explicit: Path | None, environ: Mapping[str, str], platform: str = sys.platform) -> Path:
     """Where a first configuration belongs: `--config`, `$ROTATOR_CONFIG`, else the first folder that may be written to."""
-    if explicit is not None or environ.get(VARIABLE):
-        return explicit or Path(environ[VARIABLE])
+    if explicit is not None or environ.get(CONFIGURATION):
+        return explicit or Path(environ[CONFIGURATION])
     folders = _folders(environ, platform)
     return next((folder for folder in folders if _writable(folder)), folders[-1]) / FILE
 

@@ -63,6 +63,7 @@ def encode(ring: Ring) -> str:
             "nodes": sorted(ring.baseline.nodes),
             "tags": sorted(ring.baseline.tags),
             "custom_properties": sorted(ring.baseline.custom_properties),
+            "audience": ring.baseline.audience,
         },
         "retry": None if ring.retry is None else {"attempts": ring.retry.attempts, "at": _told(ring.retry.at)},
         "untested": ring.untested,
@@ -149,6 +150,7 @@ def _baseline(document: Mapping[str, Any]) -> Baseline:
         nodes=frozenset(map(str, _typed(document, "nodes", list))),
         tags=frozenset(map(str, _typed(document, "tags", list))),
         custom_properties=frozenset(map(str, _typed(document, "custom_properties", list))),
+        audience=_typed(document, "audience", str) if "audience" in document else "",
     )
 
 

@@ -94,11 +94,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The ids in an entity's lists as root saw them: what a caller with fewer rights must see too before it may PUT."""
+    """The ids in an entity's lists as root saw them: what a caller with fewer rights must see too before it may PUT.
+
+    `audience` is the one that the server demanded of tokens then, empty for none.
+    """
 
     nodes: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     custom_properties: frozenset[str] = frozenset()
+    audience: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ def with_certificate(observed: VirtualProxy, text: str) -> dict[str, Json]:
 
 
 def baseline_of(observed: VirtualProxy) -> Baseline:
-    """The ids in the entity's lists as this caller sees them."""
+    """The ids in the entity's lists as this caller sees them, and the audience."""
     return Baseline(
         nodes=ids(observed.entity, "loadBalancingServerNodes"),
         tags=ids(observed.entity, "tags"),
         custom_properties=ids(observed.entity, "customProperties"),
+        audience=observed.audience,
     )
 
 

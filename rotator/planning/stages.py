@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.model import Baseline, Delivery, Fingerprint, Intent, IntentKind, KeyVersion, Retry, Ring, Stage
+from rotator.model import Baseline, Delivery, Intent, IntentKind, KeyVersion, Retry, Ring, Stage
 
 
 def _moved(ring: Ring, moves: dict[Stage, Stage], now: datetime) -> tuple[KeyVersion, ...]:
@@ -110,10 +110,3 @@ def delivery_failed(ring: Ring) -> Ring:
 def with_baseline(ring: Ring, proxy_id: str, baseline: Baseline) -> Ring:
     """What root sees of the virtual proxy, remembered for callers with fewer rights."""
     return replace(ring, proxy_id=proxy_id, baseline=baseline)
-
-
-def signing_key(ring: Ring, shown: Fingerprint | None) -> KeyVersion | None:
-    """The key that signs tokens: current, but while an intent is open the one whose fingerprint the server shows."""
-    if ring.intent is None:
-        return ring.at(Stage.CURRENT)
-    return ring.known(shown)

@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 
 from rotator.sandbox import answers
 from rotator.sandbox.qrs import Qrs
-from rotator.sandbox.repository import Entity, Repository
+from rotator.sandbox.repository import RESERVED, Entity, Repository
 from rotator.sandbox.rights import Caller
 from rotator.sandbox.sessions import Session, Sessions, TooMany
 from rotator.sandbox.tokens import BadToken, identify
@@ -80,9 +80,9 @@ class Proxy:
 
     @staticmethod
     def _split(path: str) -> tuple[str, str]:
-        """The prefix, in small letters as it is kept, and the rest of the path."""
+        """The prefix, in small letters as it is kept, and the rest of the path. Words of Qlik's own are of the default one."""
         first, _, rest = path.lstrip("/").partition("/")
-        return first.lower(), f"/{rest}"
+        return ("", path) if first.lower() in RESERVED else (first.lower(), f"/{rest}")
 
     def _authenticated(self, request: web.BaseRequest, virtual_proxy: Entity) -> tuple[Session | None, bool]:
         """The session of a request, and whether it is new. Raises BadToken, TooMany."""

@@ -1,5 +1,6 @@
 """What a good file means, and what holds where nothing is said."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from good_config import GOOD
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotator import invocation
 from rotator.config import duration_of, find, load
 from rotator.errors import ConfigError
 from rotator.model import AnyTime, ProxySpec
@@ -61,6 +63,26 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     user.parent.mkdir()
     user.touch()
     assert find(None, {"XDG_CONFIG_HOME": str(tmp_path)}) == user
+
+
+@pytest.mark.parametrize(
+    ("words", "named", "said"),
+    [
+        (("status",), "/a b/c.toml", "--config '/a b/c.toml' status"),
+        (("--config", "d.toml", "status"), "/a/c.toml", "--config d.toml status"),
+        (("--config=d.toml", "status"), "/a/c.toml", "--config=d.toml status"),
+        (("status",), "", "rotator status"),
+    ],
+)
+def test_a_command_for_another_account_names_the_file_that_the_environment_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], named: str, said: str
+) -> None:
+    """sudo and systemd-run begin with an environment of their own."""
+    monkeypatch.setattr(invocation, "SHELL", tmp_path / "none")
+    monkeypatch.setattr(sys, "argv", ["/opt/rotator", *words])
+    monkeypatch.setenv("ROTATOR_CONFIG", named)
+    for command in (invocation.as_account("rotator"), invocation.with_credential("x")):
+        assert command.endswith(f"/opt/{said}" if said.startswith("rotator") else f"/opt/rotator {said}"), command
 
 
 def test_the_state_directory_is_systemds_when_nothing_is_said(tmp_path: Path) -> None:

@@ -47,6 +47,37 @@ def test_a_site_that_is_not_there_is_told_beside_all_other_mistakes(tmp_path: Pa
     assert any('proxy.portal.site = "prd" is not configured; there is: prod' in problem for problem in found)
 
 
+MANDATORY = 'attributes = [{ claim = "team", sense = "group", mandatory = true }]'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            'user_id_claim = "userId"',
+            'user_id_claim = 3\nconsumers = "hook"\n' + MANDATORY,
+            ["user_id_claim must be", 'test_claims must hold "team"', "hook is missing"],
+        ),
+        (
+            "[proxy.portal.rotation]",
+            '[proxy.other]\nsite = "prod"\nprefix = "portal"\nsession_cookie = "a b"\n[proxy.portal.rotation]',
+            ["proxy.other.session_cookie must", 'proxy.other.prefix = "portal" is that of proxy.portal too'],
+        ),
+        (
+            '"rim3.example.com" = { skip = true }',
+            '"rim3" = { connect = "nowhere:x", skip = true }',
+            ["probe.rim3.connect", "both skips the proxy and says how it is reached"],
+        ),
+    ],
+    ids=["claims", "names", "probe"],
+)
+def test_a_mistake_hides_no_other(tmp_path: Path, old: str, new: str, said: list[str]) -> None:
+    assert old in GOOD
+    found = problems(tmp_path, GOOD.replace(old, new, 1))
+    assert [any(part in problem for problem in found) for part in said] == [True] * len(said), found
+    assert len(found) == len(said)
+
+
 def test_under_a_jwt_the_virtual_proxy_that_leads_to_qrs_has_a_table(tmp_path: Path) -> None:
     jwt = 'auth = "jwt"\n[site.prod.jwt]\nurl = "https://qlik.example.com/Rotator/"\nuser = \'SVC\\rotator\''
     changed = GOOD.replace('auth = "certificate"', jwt)

@@ -58,7 +58,7 @@ RINGS = st.builds(
         st.booleans(),
     ),
     st.none() | st.builds(Delivery, HEX, HEX.map(Fingerprint), TIMES, st.integers(0, 9)),
-    st.none() | st.builds(Baseline, st.frozensets(HEX), st.frozensets(HEX), st.frozensets(HEX)),
+    st.none() | st.builds(Baseline, st.frozensets(HEX), st.frozensets(HEX), st.frozensets(HEX), st.text()),
     st.none() | st.builds(Retry, st.integers(0, 9), TIMES),
     st.booleans(),
 )

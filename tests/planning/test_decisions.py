@@ -31,6 +31,7 @@ from rotator.planning.provisioning import FIRST, KEEP, RESTORE, RESUME, Plan, Su
 from rotator.planning.provisioning import plan as decide
 from rotator.planning.recovery import Evidence, assess
 from rotator.planning.rotation import as_served, reusable_pending
+from rotator.planning.signing import signing_key
 
 
 A, B = Fingerprint("a" * 64), Fingerprint("b" * 64)
@@ -82,9 +83,9 @@ def test_a_second_pending_key_retires_the_first() -> None:
 
 def test_while_an_intent_is_open_the_servers_key_signs() -> None:
     opened = replace(KEYS, intent=OPEN)
-    assert stages.signing_key(opened, B) == opened.known(B)
-    assert stages.signing_key(opened, A) == opened.known(A)
-    assert stages.signing_key(KEYS, B) == KEYS.at(Stage.CURRENT)
+    assert signing_key(opened, B) == opened.known(B)
+    assert signing_key(opened, A) == opened.known(A)
+    assert signing_key(KEYS, B) == KEYS.at(Stage.CURRENT)
 
 
 def test_a_pending_key_of_another_size_or_that_was_sent_is_not_used() -> None:
@@ -135,7 +136,7 @@ def test_lists_that_shrank_are_not_put() -> None:
 
 
 def test_baselines_hold_ids() -> None:
-    assert baseline_of(observed("a")) == Baseline(nodes=frozenset({"n1"}))
+    assert baseline_of(observed("a", audience="qlik")) == Baseline(nodes=frozenset({"n1"}), audience="qlik")
     entity = {"tags": [{"id": "t"}, {"name": "no id"}, {"id": {}}, {"id": 1}, None], "customProperties": [{"id": "c"}]}
     assert baseline_of(observed("a", entity=entity)) == Baseline(
         nodes=frozenset(), tags=frozenset({"t"}), custom_properties=frozenset({"c"})

@@ -40,6 +40,12 @@ def test_logins(sandbox: Sandbox) -> None:
         client.sandbox.control("DELETE", "/sessions")
 
 
+@pytest.mark.parametrize("path", ["/", "/hub/", "/qmc/", "/qps/user", "/QRS/about"])
+def test_words_of_qlik_belong_to_the_default_virtual_proxy(sandbox: Sandbox, path: str) -> None:
+    assert Client(sandbox).proxy(path)[0] == 302
+    assert Client(sandbox).proxy(f"/nowhere{path}")[0] == 400
+
+
 @pytest.mark.parametrize(
     "made",
     [

@@ -48,6 +48,27 @@ def test_a_second_one_in_its_folder_harms_the_running_one_in_nothing(sandbox: Sa
         pass
 
 
+def test_a_folder_whose_configuration_no_command_would_take_is_told(folder: Path) -> None:
+    shared = folder / "shared"
+    shared.mkdir(mode=0o775)
+    shared.chmod(0o775)
+    ended = start(shared / "sandbox", "--release", "1999-01")
+    assert (
+        f"rotator: warning: no command will take {shared}/sandbox/rotator.toml: the configuration is not safe"
+        in ended.stderr
+    )
+    assert f"rotator: hint: chmod go-w {shared}" in ended.stderr, ended.stderr
+    assert "warning" not in start(folder / "sandbox", "--release", "1999-01").stderr
+
+
+def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
+    (folder / "file").touch()
+    ended = start(folder / "file", "--qrs-port", "0")
+    assert (ended.returncode, f"{folder}/file" in ended.stderr, "ports" in ended.stderr) == (2, True, False), (
+        ended.stderr
+    )
+
+
 def test_ports_that_are_taken_are_named_with_all_that_free_ones_need(sandbox: Sandbox) -> None:
     port = sandbox.ready["qrs"].rpartition(":")[2]
     ended = start(sandbox.folder / "other", "--qrs-port", port, "--qps-port", "0", "--proxy-port", "0")
@@ -113,7 +134,9 @@ def test_options_that_mean_nothing(folder: Path, arguments: tuple[str, ...]) -> 
         (*ROTATOR, "sandbox", "--dir", str(folder), *arguments), capture_output=True, text=True, timeout=20
     )
     assert ended.returncode == 2
-    assert ended.stderr.startswith("rotator: error: ")
+    assert ended.stderr.startswith(("rotator: error: " + arguments[0], "rotator: error: 65536 is no port")), (
+        ended.stderr
+    )
     assert "Traceback" not in ended.stderr
 
 

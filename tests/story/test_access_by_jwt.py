@@ -41,8 +41,8 @@ def access(portal: Sandbox) -> tuple[Sandbox, Path]:
     return portal, through
 
 
-def proxy_id(sandbox: Sandbox) -> str:
-    found: Any = sandbox.rotator("status", "portal", "--json").result["proxy_id"]
+def proxy_id(sandbox: Sandbox, name: str = "portal") -> str:
+    found: Any = sandbox.rotator("status", name, "--json").result["proxy_id"]
     return str(found)
 
 
@@ -73,6 +73,20 @@ def test_a_service_user_with_few_rights_rotates(access: tuple[Sandbox, Path]) ->
         assert ended.status == 0, (command, ended.err)
     assert sandbox.requests("qrs") == []
     assert sandbox.control("GET", "/sessions") == []
+
+
+def test_a_virtual_proxy_that_the_service_user_may_not_read_is_not_called_deleted(access: tuple[Sandbox, Path]) -> None:
+    sandbox, through = access
+    grant(sandbox)
+    commands = (("status",), ("verify",), ("rotate", "--all"), ("create-proxy", "access", "--plan"))
+    for command in commands:
+        ended = sandbox.rotator(*command, config=through)
+        assert (ended.status, "create it again" in ended.err) == (1, False), (command, ended.err)
+        assert f"give it Read on VirtualProxyConfig_{proxy_id(sandbox, 'access')}" in ended.err
+    rule(sandbox, f"VirtualProxyConfig_{proxy_id(sandbox, 'access')}", 2)
+    for command in (*commands, ("keys", "prune"), ("doctor",)):
+        ended = sandbox.rotator(*command, config=through)
+        assert ended.status == 0, (command, ended.err)
 
 
 def test_lists_that_the_service_user_does_not_see_are_not_erased(access: tuple[Sandbox, Path]) -> None:

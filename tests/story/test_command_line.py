@@ -218,6 +218,13 @@ def test_tokens_that_are_not_signed(portal: Sandbox, arguments: tuple[str, ...],
     assert said in ended.err
 
 
+def test_without_a_key_there_is_no_token_and_no_file(sandbox: Sandbox) -> None:
+    ended = sandbox.rotator("token", "portal", "--user", r"A\b")
+    assert (ended.status, "rotator create-proxy portal" in ended.err) == (1, True), ended.err
+    ended = sandbox.rotator("keys", "export", "portal", "--stage", "pending", "--private")
+    assert (ended.status, "--private --stage pending --output FILE" in ended.err) == (2, True), ended.err
+
+
 def test_tokens_say_what_was_asked(portal: Sandbox) -> None:
     import jwt
 
@@ -260,6 +267,9 @@ def test_a_person_is_shown_what_is_cut_and_asked(portal: Sandbox) -> None:
     status, said = typed(command, {"Go on?": "y"})
     assert status == 0, said
     assert "making a 2048-bit RSA key" in said
+    status, said = typed((*command, "--yes", "--json"), {})
+    assert status == 0
+    assert json.loads(said)["exit"] == 0
 
 
 def test_a_person_confirms_a_lost_key_by_its_fingerprint(portal: Sandbox) -> None:

@@ -1,10 +1,14 @@
 """rotator doctor: what is broken is told, and what does not depend on it is tried all the same."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from portal_user import login, token
 from sandbox_process import Sandbox
+
+from rotator.keys import PrivateKey
 
 
 def rows(portal: Sandbox, *, status: int) -> list[dict[str, Any]]:
@@ -127,3 +131,49 @@ def test_what_failed_of_one_virtual_proxy_is_an_error_that_names_it_once(portal:
     (error,) = told.json["errors"]
     assert error["message"].startswith("virtual-proxy portal: "), error
     assert "portal: portal" not in error["message"], error
+
+
+def edited(portal: Sandbox, **fields: object) -> None:
+    entity = portal.virtual_proxy()
+    portal.qrs("PUT", f"/qrs/virtualproxyconfig/{entity['id']}", {**entity, **fields})
+    portal.control("GET", "/idle")
+
+
+def test_an_audience_that_the_configuration_does_not_name_is_in_the_tokens_once_it_was_seen(portal: Sandbox) -> None:
+    edited(portal, jwtAudience="aud1")
+    assert login(portal, token(portal))[0] == 401
+    (claims,) = by_check(rows(portal, status=0), "claims")
+    assert claims["health"] == "warning"
+    assert 'the server demands the audience "aud1", tokens have none' in claims["message"]
+    assert portal.rotator("verify").status == 0
+    assert login(portal, token(portal)) == (200, r"CORP\alice")
+    (claims,) = by_check(rows(portal, status=0), "claims")
+    said = 'a token carries: user id in "userId", user directory in "userDirectory", audience "aud1"'
+    assert (claims["health"], claims["message"]) == ("ok", said)
+    told = {"user_id": "userId", "user_directory": "userDirectory", "audience": "aud1", "mandatory": []}
+    assert portal.rotator("status", "--json").result["claims"] == told
+
+
+def test_claims_that_the_server_takes_from_elsewhere_are_told_with_both_ways_out(portal: Sandbox) -> None:
+    mandatory = [{"jwtAttribute": "team", "senseAttribute": "group", "isMandatory": True}]
+    portal.configure(('user_id_claim = "userId"\n', ""))
+    edited(portal, jwtAttributeUserId="sub", jwtAttributeMap=mandatory)
+    (claims,) = by_check(rows(portal, status=1), "claims")
+    assert 'the server takes the user id from "sub", tokens have it in "userId"' in claims["message"]
+    assert claims["hint"].startswith('say in [proxy.portal] which is right, as user_id_claim = "sub", then run rotator')
+    assert portal.rotator("status", "--json").result["claims"]["mandatory"] == ["team"]
+    portal.configure(('prefix = "portal"', 'prefix = "portal"\nuser_id_claim = "userId"'))
+    (claims,) = by_check(rows(portal, status=1), "claims")
+    assert claims["hint"] == "rotator create-proxy portal puts that of the configuration on the server"
+    edited(portal, jwtAttributeUserId="<b>", jwtAttributeMap=[])
+    (claims,) = by_check(rows(portal, status=1), "claims")
+    assert "from another one, which cannot be shown here" in claims["message"]
+    assert portal.rotator("create-proxy", "--yes").status == 0
+    assert [row["health"] for row in by_check(rows(portal, status=0), "claims")] == ["ok"]
+
+
+def test_what_needs_a_person_ends_in_its_own_status_and_is_told_once(portal: Sandbox) -> None:
+    stranger = PrivateKey.generate(2048)
+    edited(portal, jwtPublicKeyCertificate=stranger.certificate("stranger", 30, datetime.now(UTC)))
+    failed = [row for row in rows(portal, status=4) if row["health"] == "failed"]
+    assert [row["reason"] for row in failed] == ["key"]

@@ -271,6 +271,6 @@ def test_an_older_copy_of_the_keyring_and_proxies_that_are_not_to_be_seen(story:
 def test_what_was_found_is_told_by_a_server_that_falls_silent_then(story: Story, world: World) -> None:
     story.run("create-proxy")
     world.server.delete(world.prefix)
-    ended = story.run("recover", Stroke("GET qrs", 3, "503", times=99))
+    ended = story.run("recover", Stroke("GET qrs", 4, "503", times=99))
     assert ended.exit == 4
     assert "rotator create-proxy portal" in ended.hint

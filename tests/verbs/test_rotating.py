@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
+from worlds.by_hand import let_see
 from worlds.effects import Stroke
 from worlds.rotators import Verb
 from worlds.server import CERTIFICATE, HOSTS
 from worlds.telling import Story
 from worlds.world import ROTATION, World
 
-from rotator.model import Auth, Consumers, Outcome, ProbeRoute, Window
+from rotator.model import Auth, Consumers, Outcome, ProbeRoute, Window, Windows
+from rotator.provisioning import create_proxy
 from rotator.rotation import Options, rotate
 from rotator.scene import Scene
 
@@ -157,6 +159,21 @@ def test_in_and_out_of_a_window(story: Story, world: World, later: str) -> None:
     story.run("rotate --now --ignore-window", verb=rotating(now=True, ignore_window=True))
 
 
+@pytest.mark.parametrize("windows", [(NOON,), ()], ids=["closed", "none"])
+def test_what_is_due_is_rotated_outside_windows_where_a_person_says_so(
+    story: Story, world: World, windows: Windows
+) -> None:
+    story.run("create-proxy")
+    configured(world, rotation=replace(ROTATION, windows=windows))
+    ignoring = rotating(ignore_window=True)
+    assert story.run("rotate --ignore-window", verb=ignoring).exit == 0
+    assert world.shown() == world.made[0].fingerprint
+    world.timeline.elapse(31 * 86400)
+    assert story.run("rotate --dry-run --ignore-window", verb=rotating(dry_run=True, ignore_window=True)).exit == 0
+    assert story.run("rotate --ignore-window", verb=ignoring).exit == 0
+    assert world.shown() == world.made[-1].fingerprint
+
+
 def test_looks_that_fail_while_the_window_is_closed_do_not_cost_the_window(story: Story, world: World) -> None:
     """A task of Windows runs `rotate` whatever is due: what fails then is no rotation, and puts none off."""
     story.run("create-proxy")
@@ -272,6 +289,36 @@ def test_with_few_rights(story: Story, world: World) -> None:
     story.run("verify")
     story.run("rotate --now", verb=by_jwt)  # type: ignore[arg-type]
     world.lose_keyring(world.one, {name: text for name, text in world.one.keyring.items.items() if "index" not in name})
+
+
+@pytest.mark.parametrize("what", ["hidden", "deleted", "renamed"])
+@pytest.mark.parametrize("auth", [Auth.JWT, Auth.CERTIFICATE])
+def test_a_virtual_proxy_that_no_list_shows(story: Story, world: World, auth: Auth, what: str) -> None:
+    """A list of few rights lacks what is there; only what is deleted for certain is told to be created again."""
+    story.run("create-proxy")
+    found = world.server.virtual_proxy(world.prefix)
+    assert found is not None
+    if what == "hidden":
+        let_see(world, "nobody", "ProxyService")
+        world.one.user = r"INTERNAL\nobody"
+    elif what == "deleted":
+        world.server.delete(world.prefix)
+    else:
+        world.server.repository.replace(found["id"], {**found, "prefix": "moved"}, "CORP\\admin")
+    ended = story.run(
+        "rotate --now", verb=lambda scene: rotate(replace(scene, auth=auth), Options(now=True)), looking=True
+    )
+    planned = story.run(
+        "create-proxy --plan", verb=lambda scene: create_proxy(replace(scene, auth=auth), plan_only=True), looking=True
+    )
+    said = {
+        "hidden": (1, "Read on VirtualProxyConfig_"),
+        "deleted": (4, "create it again"),
+        "renamed": (4, "give it the prefix 'portal' again"),
+    }
+    assert (ended.exit, said[what][1] in ended.hint) == (said[what][0], True), ended.hint
+    if what == "hidden" and auth is Auth.JWT:
+        assert (planned.exit, said[what][1] in planned.hint) == (1, True), planned
 
 
 def test_rights_that_are_taken_away_in_the_middle(story: Story, world: World) -> None:

@@ -12,8 +12,8 @@ from typing import Final
 
 from rotator.errors import KeyStoreError
 from rotator.model import Ring
-from rotator.planning import stages
 from rotator.planning.due import due
+from rotator.planning.signing import signing_key
 from rotator.state import database as journal_file
 from worlds.effects import Stroke
 from worlds.rotators import Ended, Rotator, Verb
@@ -106,7 +106,7 @@ class Story:
             return
         self.lines.append(f"  keyring {ring.generation}: {_keys(ring)}{_rest(ring)}")
         shown = self.world.shown()
-        signs = stages.signing_key(ring, shown) if shown else None  # type: ignore[arg-type]
+        signs = signing_key(ring, shown) if shown else None  # type: ignore[arg-type]
         verdict = due(rotator.spec, ring, rotator.clock.now())
         items = sum("/key/" in name for name in rotator.keyring.items)
         texts = sum("/certificate/" in name for name in rotator.keyring.items)

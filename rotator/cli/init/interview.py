@@ -21,13 +21,19 @@ T = TypeVar("T")
 
 @dataclass
 class Interview:
-    """`given` are the flags that were set, by name. `asking`: there is a terminal, and a wrong answer is asked for again."""
+    """`given` are the flags that were set, by name. `asking`: there is a terminal, and a wrong answer is asked for again.
+
+    `quiet`: where nobody is asked, nothing is told either.
+    """
 
     given: dict[str, str]
     asking: bool = field(default_factory=can_ask)
+    quiet: bool = False
 
     def say(self, *lines: str) -> None:
         """Something for a person to read, on standard error; each may be of several lines."""
+        if self.quiet and not self.asking:
+            return
         for line in "\n".join(lines).split("\n"):
             typer.echo(text.printable(line), err=True)
 
