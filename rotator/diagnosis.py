@@ -235,7 +235,7 @@ def _claims(spec: ProxySpec, observed: looking.Observed) -> Trial:
     if found:
         message = "; ".join(mismatch.message for mismatch in found)
         remedies = "; ".join(mismatch.remedy for mismatch in found)
-        return Trial("claims", Health.WARNING, f"tokens of rotator are refused: {message}", remedies)
+        return Trial("claims", Health.WARNING, message, remedies)
     return Trial("claims", Health.OK, f"a token carries: {in_words(observed.virtual_proxy)}")
 
 

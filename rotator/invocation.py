@@ -33,7 +33,7 @@ def credential(name: str) -> str:
 
 
 def _by_shell() -> str | None:
-    return shlex.join((str(SHELL), *sys.argv[1:])) if SHELL.exists() else None
+    return shlex.join((str(SHELL), *_named_configuration(), *sys.argv[1:])) if SHELL.exists() else None
 
 
 def _this() -> list[str]:

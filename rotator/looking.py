@@ -15,6 +15,9 @@ from rotator.scene import Scene
 
 LOOK: Final = "look"
 """The step's name in the journal."""
+_ALL_RIGHTS: Final = (
+    r"with a client certificate use the user INTERNAL\sa_api; rotator doctor tells which rights are missing"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,7 @@ def absent(scene: Scene, ring: Ring) -> Drift | Refused:
     """The error for a virtual proxy that no list shows. Raises PermissionDenied where that says nothing."""
     name, prefix = scene.spec.name, scene.spec.prefix
     check_sees(name, scene.world.repository.proxies())
-    renamed = by_id(scene, ring)
-    if renamed is not None:
-        return Drift(
-            f"{name}: there is no virtual proxy with the prefix {prefix!r} any more: the one that the keyring has the keys "
-            f"of, {renamed.id}, has another prefix now",
-            hint=f"give it the prefix {prefix!r} again in the QMC; or, where its users have moved on, see rotator release {name}",
-        )
+    check_gone(scene, ring)
     if ring.at(Stage.CURRENT) is not None:
         return Drift(
             f"{name}: there is no virtual proxy with the prefix {prefix!r} any more; the keyring has its keys",
@@ -73,25 +70,46 @@ def absent(scene: Scene, ring: Ring) -> Drift | Refused:
     )
 
 
+def check_gone(scene: Scene, ring: Ring) -> None:
+    """Raise Drift where the virtual proxy that the keys are of is still there, under another prefix than the configured one.
+
+    Raises PermissionDenied where it may be there, and the caller is not shown it.
+    """
+    name, prefix = scene.spec.name, scene.spec.prefix
+    renamed = by_id(scene, ring)
+    if renamed is not None:
+        raise Drift(
+            f"{name}: there is no virtual proxy with the prefix {prefix!r} any more: the one that the keyring has the keys "
+            f"of, {renamed.id}, has another prefix now",
+            hint=f"give it the prefix {prefix!r} again in the QMC; or, where the new one is to stay: rotator release {name} "
+            f"--private-to FILE, then name it as prefix in [proxy.{name}], and rotator adopt {name} --key FILE",
+        )
+
+
 def by_id(scene: Scene, ring: Ring) -> VirtualProxy | None:
     """The virtual proxy that the keys are of, where no list shows one with its prefix: renamed; None where it is gone.
 
-    Raises PermissionDenied where the caller may not see it, which is how a list of few rights comes to lack it (FACTS 3.4).
+    Raises PermissionDenied where the caller may not see it: a list of few rights lacks it, and for a caller of few rights
+    404 says no more than 403 (FACTS 3.3).
     """
     name = scene.spec.name
-    try:
-        return scene.world.repository.virtual_proxy(ring.proxy_id) if ring.proxy_id else None
-    except NotFound:
+    if ring.proxy_id is None:
         return None
+    try:
+        return scene.world.repository.virtual_proxy(ring.proxy_id)
+    except NotFound as error:
+        if scene.auth is Auth.CERTIFICATE:
+            return None
+        answer = error.message
     except PermissionDenied as error:
-        error.message = (
-            f"{name}: QRS does not show the virtual proxy {scene.spec.prefix!r} to this user: {error.message}"
-        )
-        error.hint = (
-            f"give it Read on VirtualProxyConfig_{ring.proxy_id} in the QMC under Security rules, or use a configuration "
-            'whose auth is "certificate"'
-        )
-        raise
+        answer = error.message
+    raise PermissionDenied(
+        f"{name}: QRS does not show the virtual proxy {scene.spec.prefix!r} to this user: {answer}",
+        hint=_ALL_RIGHTS
+        if scene.auth is Auth.CERTIFICATE
+        else f"give it Read on VirtualProxyConfig_{ring.proxy_id} in the QMC under Security rules; whether it was deleted "
+        'says a configuration whose auth is "certificate"',
+    )
 
 
 def check_sees(name: str, proxies: tuple[ProxyService, ...]) -> None:
@@ -99,7 +117,7 @@ def check_sees(name: str, proxies: tuple[ProxyService, ...]) -> None:
     if not proxies:
         raise PermissionDenied(
             f"{name}: QRS shows this user no proxy at all: the rights to see them are missing",
-            hint=r"with a client certificate use the user INTERNAL\sa_api; rotator doctor tells which rights are missing",
+            hint=_ALL_RIGHTS,
         )
 
 

@@ -14,7 +14,6 @@ from rotator.errors import (
     ServerError,
 )
 from rotator.model import (
-    Auth,
     Check,
     IntentKind,
     Json,
@@ -47,8 +46,8 @@ def create_proxy(scene: Scene, *, plan_only: bool = False) -> Result:
         virtual_proxy = scene.world.repository.find(scene.spec.prefix)
         around = _surroundings(scene)
         looking.check_sees(scene.spec.name, around.proxies)
-        if virtual_proxy is None and scene.auth is Auth.JWT:
-            looking.by_id(scene, ring)
+        if virtual_proxy is None:
+            looking.check_gone(scene, ring)
         standing = looking.found(scene, ring, virtual_proxy.fingerprint) if virtual_proxy else None
         planned = plan(scene.spec, ring, virtual_proxy, around, standing)
         changing = not plan_only and not (virtual_proxy is not None and planned.empty)

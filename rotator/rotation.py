@@ -154,6 +154,7 @@ def _check_served(scene: Scene, ring: Ring, delivery: Delivery) -> None:
             there = repository.find(scene.spec.prefix)
             if there is None:
                 looking.check_sees(scene.spec.name, repository.proxies())
+                looking.check_gone(scene, ring)
     except ServerError as error:
         scene.world.tell(f"which key the server shows cannot be asked: {error.message}")
         return

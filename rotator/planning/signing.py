@@ -62,14 +62,14 @@ def _mandatory(observed: VirtualProxy) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Something that the server demands and rotator signs otherwise: both in words, and what to do about it."""
+    """Something that the server demands and rotator signs otherwise: a sentence of cause and one of remedy."""
 
     message: str
     remedy: str
 
 
 def mismatches(spec: ProxySpec, ring: Ring, observed: VirtualProxy) -> Iterator[Mismatch]:
-    """Why tokens of rotator are refused, whatever key signs them (FACTS 4.1: 401, without a word)."""
+    """Why tokens of rotator are refused, whatever key signs them (FACTS 4.1: 401, without a word), or log somebody else in."""
     signed = {
         "user_id_claim": spec.user_id_claim,
         "user_directory_claim": spec.user_directory_claim,
@@ -79,15 +79,25 @@ def mismatches(spec: ProxySpec, ring: Ring, observed: VirtualProxy) -> Iterator[
         there, ours = _text(observed, field), signed[key]
         if there == ours or (key == _AUDIENCE and not there):  # an audience that nobody asks for does no harm
             continue
+        if key == _AUDIENCE:
+            told = f"the server demands the audience {_shown(there)}, and tokens of rotator have {_shown(ours)}: it refuses them"
+        elif constant(there) is not None:
+            told = f"the server logs everybody in with the {what} {_shown(there)}, whatever tokens of rotator say"
+        else:
+            told = f"the server takes the {what} from {_shown(there)}, and tokens of rotator have it in {_shown(ours)}"
         yield Mismatch(
-            f"the server takes the {what} from {_shown(there)}, tokens have it in {_shown(ours)}"
-            if key != _AUDIENCE
-            else f"the server demands the audience {_shown(there)}, tokens have {_shown(ours)}",
-            f"rotator create-proxy {spec.name} puts that of the configuration on the server"
+            told,
+            f"rotator create-proxy {spec.name} puts what [proxy.{spec.name}] says on the server; or name there what the "
+            f"server has, as {key}"
             if key in spec.named
-            else f"say in [proxy.{spec.name}] which is right, as {key} = {_suggested(there, ours)}, then run rotator "
-            f"create-proxy {spec.name}",
+            else f"name the right one in [proxy.{spec.name}], as {key}, and run rotator create-proxy {spec.name}",
         )
+    for claim in _mandatory(observed):
+        if claim not in {*spec.test_claims, spec.user_id_claim, spec.user_directory_claim}:
+            yield Mismatch(
+                f"the server refuses tokens without the claim {_shown(claim)}, which test logins do not have",
+                f"give it in [proxy.{spec.name}], as test_claims, and to rotator token by --claim",
+            )
 
 
 def _text(observed: VirtualProxy, field: str) -> str:
@@ -96,11 +106,7 @@ def _text(observed: VirtualProxy, field: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A text of the server as it is, where that is plain; it could be markup, or fill the page."""
+    """A text of the server as it is, where that is plain; it could fill the page, or look like something else."""
     if not text:
         return "none"
-    return f'"{text}"' if _PLAIN.fullmatch(text) else "another one, which cannot be shown here"
-
-
-def _suggested(there: str, ours: str) -> str:
-    return f'"{there}"' if _PLAIN.fullmatch(there) else f'"{ours}"'
+    return f'"{text}"' if _PLAIN.fullmatch(text) else "one that cannot be shown here"

@@ -83,6 +83,10 @@ def test_a_command_for_another_account_names_the_file_that_the_environment_does(
     monkeypatch.setenv("ROTATOR_CONFIG", named)
     for command in (invocation.as_account("rotator"), invocation.with_credential("x")):
         assert command.endswith(f"/opt/{said}" if said.startswith("rotator") else f"/opt/rotator {said}"), command
+    shell = tmp_path / "rotator"
+    shell.touch()
+    monkeypatch.setattr(invocation, "SHELL", shell)
+    assert invocation.as_account("rotator") == f"{shell} {said.removeprefix('rotator ')}"
 
 
 def test_the_state_directory_is_systemds_when_nothing_is_said(tmp_path: Path) -> None:

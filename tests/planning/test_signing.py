@@ -43,44 +43,60 @@ def test_what_agrees_is_not_told() -> None:
     assert found(spec(audience="ours", named=NAMED)) == []
 
 
+UNSHOWN = "one that cannot be shown here"
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "message", "value_to_say"),
+    ("field", "value", "said", "named"),
     [
         (
             "jwtAttributeUserId",
-            "sub",
-            'takes the user id from "sub", tokens have it in "userId"',
-            'user_id_claim = "sub"',
+            "uid",
+            'takes the user id from "uid", and tokens of rotator have it in "userId"',
+            "user_id_claim",
         ),
         (
             "jwtAttributeUserId",
             "",
-            'takes the user id from none, tokens have it in "userId"',
-            'user_id_claim = "userId"',
+            'takes the user id from none, and tokens of rotator have it in "userId"',
+            "user_id_claim",
         ),
+        ("jwtAttributeUserId", None, "takes the user id from none", "user_id_claim"),
         (
             "jwtAttributeUserDirectory",
             "[CORP]",
-            'takes the user directory from "[CORP]", tokens have it in "userDirectory"',
-            'user_directory_claim = "[CORP]"',
+            'logs everybody in with the user directory "[CORP]", whatever tokens of rotator say',
+            "user_directory_claim",
         ),
-        ("jwtAudience", "qlik", 'demands the audience "qlik", tokens have none', 'audience = "qlik"'),
-        ("jwtAttributeUserId", None, "takes the user id from none", 'user_id_claim = "userId"'),
-        ("jwtAttributeUserId", "a b", "from another one, which cannot be shown here", 'user_id_claim = "userId"'),
-        ("jwtAttributeUserId", "x" * 101, "from another one, which cannot be shown here", 'user_id_claim = "userId"'),
-        ("jwtAttributeUserId", "x" * 100, f'from "{"x" * 100}"', f'user_id_claim = "{"x" * 100}"'),
+        ("jwtAudience", "qlik", 'the audience "qlik", and tokens of rotator have none: it refuses them', "audience"),
+        ("jwtAttributeUserId", "a b", f"from {UNSHOWN}", "user_id_claim"),
+        ("jwtAttributeUserId", "x" * 101, f"from {UNSHOWN}", "user_id_claim"),
+        ("jwtAttributeUserId", "x" * 100, f'from "{"x" * 100}"', "user_id_claim"),
     ],
 )
-def test_what_differs_is_told_with_its_remedy(field: str, value: Json, message: str, value_to_say: str) -> None:
+def test_what_differs_is_told_with_its_remedy(field: str, value: Json, said: str, named: str) -> None:
     ((told, remedy),) = found(spec(), **{field: value})
-    assert message in told
-    assert remedy == (f"say in [proxy.portal] which is right, as {value_to_say}, then run rotator create-proxy portal")
+    assert said in told
+    assert remedy == f"name the right one in [proxy.portal], as {named}, and run rotator create-proxy portal"
 
 
 def test_what_the_configuration_names_is_put_on_the_server() -> None:
     ((told, remedy),) = found(spec(audience="ours", named=NAMED), jwtAudience="theirs")
-    assert told == 'the server demands the audience "theirs", tokens have "ours"'
-    assert remedy == "rotator create-proxy portal puts that of the configuration on the server"
+    assert told == 'the server demands the audience "theirs", and tokens of rotator have "ours": it refuses them'
+    assert remedy == (
+        "rotator create-proxy portal puts what [proxy.portal] says on the server; or name there what the server has, "
+        "as audience"
+    )
+
+
+def test_a_mandatory_claim_is_given_to_test_logins() -> None:
+    mandatory: list[Json] = [
+        {"jwtAttribute": claim, "isMandatory": True} for claim in ("team", "userId", "userDirectory")
+    ]
+    ((told, remedy),) = found(spec(), jwtAttributeMap=mandatory)
+    assert 'without the claim "team"' in told
+    assert "test_claims" in remedy
+    assert found(spec(test_claims={"team": "x"}), jwtAttributeMap=mandatory) == []
 
 
 def test_what_a_token_carries() -> None:
@@ -99,7 +115,7 @@ def test_what_a_token_carries() -> None:
         "audience": "",
         "mandatory": ["team", "<b>"],
     }
-    said = 'user id in "userId", user directory "[CORP]", "team", another one, which cannot be shown here'
+    said = 'user id in "userId", user directory "[CORP]", "team", one that cannot be shown here'
     assert in_words(there) == said
     assert in_words(observed(entity={**AS_MADE, "jwtAudience": "qlik", "jwtAttributeMap": 3})).endswith(
         'user directory in "userDirectory", audience "qlik"'

@@ -16,7 +16,7 @@ from values import NOW, key, ring, spec
 from rotator import adoption, diagnosis, inspection, provisioning, recovery
 from rotator.cli.init.proxies import claims_of
 from rotator.cli.status import _row
-from rotator.errors import KeyNotFound, RotatorError
+from rotator.errors import KeyNotFound, NotFound, RotatorError
 from rotator.keys import digest
 from rotator.keystore import codec
 from rotator.model import (
@@ -105,7 +105,8 @@ class Seen:
         return self.others
 
     def virtual_proxy(self, proxy_id: str) -> VirtualProxy:
-        assert self.virtual_proxy_seen is not None
+        if self.virtual_proxy_seen is None:
+            raise NotFound("there is none")
         return self.virtual_proxy_seen
 
     def find(self, prefix: str) -> VirtualProxy | None:

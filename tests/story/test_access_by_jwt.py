@@ -79,10 +79,12 @@ def test_a_virtual_proxy_that_the_service_user_may_not_read_is_not_called_delete
     sandbox, through = access
     grant(sandbox)
     commands = (("status",), ("verify",), ("rotate", "--all"), ("create-proxy", "access", "--plan"))
-    for command in commands:
-        ended = sandbox.rotator(*command, config=through)
-        assert (ended.status, "create it again" in ended.err) == (1, False), (command, ended.err)
-        assert f"give it Read on VirtualProxyConfig_{proxy_id(sandbox, 'access')}" in ended.err
+    for answer in ("404", "403"):
+        sandbox.control("POST", "/unknowns", f"forbidden-id={answer}")
+        for command in commands:
+            ended = sandbox.rotator(*command, config=through)
+            assert (ended.status, "create it again" in ended.err) == (1, False), (command, ended.err)
+            assert f"give it Read on VirtualProxyConfig_{proxy_id(sandbox, 'access')}" in ended.err
     rule(sandbox, f"VirtualProxyConfig_{proxy_id(sandbox, 'access')}", 2)
     for command in (*commands, ("keys", "prune"), ("doctor",)):
         ended = sandbox.rotator(*command, config=through)

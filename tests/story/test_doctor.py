@@ -144,7 +144,7 @@ def test_an_audience_that_the_configuration_does_not_name_is_in_the_tokens_once_
     assert login(portal, token(portal))[0] == 401
     (claims,) = by_check(rows(portal, status=0), "claims")
     assert claims["health"] == "warning"
-    assert 'the server demands the audience "aud1", tokens have none' in claims["message"]
+    assert 'demands the audience "aud1", and tokens of rotator have none: it refuses them' in claims["message"]
     assert portal.rotator("verify").status == 0
     assert login(portal, token(portal)) == (200, r"CORP\alice")
     (claims,) = by_check(rows(portal, status=0), "claims")
@@ -154,20 +154,23 @@ def test_an_audience_that_the_configuration_does_not_name_is_in_the_tokens_once_
     assert portal.rotator("status", "--json").result["claims"] == told
 
 
-def test_claims_that_the_server_takes_from_elsewhere_are_told_with_both_ways_out(portal: Sandbox) -> None:
+def test_what_the_server_demands_otherwise_is_told_with_the_way_out(portal: Sandbox) -> None:
     mandatory = [{"jwtAttribute": "team", "senseAttribute": "group", "isMandatory": True}]
     portal.configure(('user_id_claim = "userId"\n', ""))
-    edited(portal, jwtAttributeUserId="sub", jwtAttributeMap=mandatory)
+    edited(portal, jwtAttributeUserId="uid", jwtAttributeMap=mandatory)
     (claims,) = by_check(rows(portal, status=1), "claims")
-    assert 'the server takes the user id from "sub", tokens have it in "userId"' in claims["message"]
-    assert claims["hint"].startswith('say in [proxy.portal] which is right, as user_id_claim = "sub", then run rotator')
+    assert 'takes the user id from "uid", and tokens of rotator have it in "userId"' in claims["message"]
+    assert 'the server refuses tokens without the claim "team"' in claims["message"]
+    assert claims["hint"].startswith(
+        "name the right one in [proxy.portal], as user_id_claim, and run rotator create-proxy"
+    )
     assert portal.rotator("status", "--json").result["claims"]["mandatory"] == ["team"]
-    portal.configure(('prefix = "portal"', 'prefix = "portal"\nuser_id_claim = "userId"'))
+    portal.configure(('prefix = "portal"', 'prefix = "portal"\nuser_id_claim = "uid"\ntest_claims = { team = "x" }'))
+    assert portal.rotator("create-proxy", "--yes").status == 0
+    assert [row["health"] for row in by_check(rows(portal, status=0), "claims")] == ["ok"]
+    edited(portal, jwtAttributeUserId="<b>")
     (claims,) = by_check(rows(portal, status=1), "claims")
-    assert claims["hint"] == "rotator create-proxy portal puts that of the configuration on the server"
-    edited(portal, jwtAttributeUserId="<b>", jwtAttributeMap=[])
-    (claims,) = by_check(rows(portal, status=1), "claims")
-    assert "from another one, which cannot be shown here" in claims["message"]
+    assert "from one that cannot be shown here, and tokens of rotator have it" in claims["message"]
     assert portal.rotator("create-proxy", "--yes").status == 0
     assert [row["health"] for row in by_check(rows(portal, status=0), "claims")] == ["ok"]
 

@@ -121,7 +121,7 @@ def init(
             "--account": account,
         }
     )
-    talk = asking.Interview(given, quiet=session.quiet)
+    talk = asking.Interview(given, quiet=session.quiet and not session.verbose)
     _check(given, windows=window or [], asking=talk.asking)
     result = _ask_and_write(talk, target, _probes(probe or []), tuple(window or ()), sure=yes)
     session.finish([result], as_json=as_json, show=ending.shown)

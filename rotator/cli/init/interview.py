@@ -23,7 +23,7 @@ T = TypeVar("T")
 class Interview:
     """`given` are the flags that were set, by name. `asking`: there is a terminal, and a wrong answer is asked for again.
 
-    `quiet`: where nobody is asked, nothing is told either.
+    `quiet`: where nobody is asked, nothing is told but what must not be missed.
     """
 
     given: dict[str, str]
@@ -32,8 +32,11 @@ class Interview:
 
     def say(self, *lines: str) -> None:
         """Something for a person to read, on standard error; each may be of several lines."""
-        if self.quiet and not self.asking:
-            return
+        if self.asking or not self.quiet:
+            self.warn(*lines)
+
+    def warn(self, *lines: str) -> None:
+        """The same for what must not be missed."""
         for line in "\n".join(lines).split("\n"):
             typer.echo(text.printable(line), err=True)
 

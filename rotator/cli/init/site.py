@@ -244,9 +244,10 @@ def _free(reference: SecretRef, password: str, *, own: bool) -> SecretRef:
 
 def tell(interview: Interview, trial: Trial, *, failed: bool = False) -> None:
     """A trial, with its hint where no error follows that has it."""
-    interview.say(f"rotator: {trial.check}: {trial.message}")
+    told = interview.say if trial.health is Health.OK else interview.warn
+    told(f"rotator: {trial.check}: {trial.message}")
     if trial.hint and not failed:
-        interview.say(f"rotator: hint: {trial.hint}")
+        told(f"rotator: hint: {trial.hint}")
 
 
 def _let_in(interview: Interview, site: Site, password: str | None, *, stored: bool) -> Access:
