@@ -206,7 +206,7 @@ class Happenings:
 
     def restore_state(self, who: int, number: int) -> None:
         rotator = self.pick(who)
-        copies = self.states.get(rotator.name)
+        copies = [copy for copy in self.states.get(rotator.name, ()) if rotator.of_one(copy, rotator.keyring.items)]
         if copies:
             self.counts["states restored"] += 1
             rotator.restore_state(copies[number % len(copies)])
@@ -230,7 +230,7 @@ class Happenings:
 
     def restore_keyring(self, who: int, number: int) -> None:
         rotator = self.pick(who)
-        copies = self.keyrings.get(rotator.name)
+        copies = [copy for copy in self.keyrings.get(rotator.name, ()) if rotator.of_one(rotator.state, copy)]
         if copies:
             copy = copies[number % len(copies)]
             self.person = True

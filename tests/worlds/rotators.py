@@ -5,7 +5,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from rotator.cli.session import Session
 from rotator.errors import RotatorError
 from rotator.inspection import verify
 from rotator.keys import PrivateKey
+from rotator.keystore import registry
 from rotator.model import (
     Auth,
     CertificateAccess,
@@ -35,6 +36,7 @@ from rotator.provisioning import create_proxy
 from rotator.recovery import LostKey, prune, recover, rollback
 from rotator.rotation import Options, rotate
 from rotator.scene import Scene
+from rotator.state import directory
 from rotator.state.journal import Journal
 from worlds import pool
 from worlds.effects import CRASH_AFTER, Crash, Effects, Stroke
@@ -252,6 +254,13 @@ class Rotator:
         copy = Path(tempfile.mkdtemp(dir=self.state.parent)) / "state"
         shutil.copytree(self.state, copy)
         return copy
+
+    @staticmethod
+    def of_one(state: Path, items: Mapping[str, str]) -> bool:
+        """Whether they are of one installation: with the half of another one every run is refused, and rightly so (78)."""
+        in_state = directory.installation(state) if state.exists() else None
+        in_keyring = json.loads(items[registry.ITEM])["installation"] if registry.ITEM in items else None
+        return None in (in_state, in_keyring) or in_state == in_keyring
 
     def lose_state(self) -> None:
         shutil.rmtree(self.state, ignore_errors=True)
