@@ -69,6 +69,14 @@ FINISHING: Final = frozenset({"rotate"})
 """Those that do no more than what an earlier run left, where it left something."""
 
 
+def rotating(**options: bool) -> Verb:
+    return lambda scene: rotate(scene, Options(**options))
+
+
+def configured(world: "World", **changes: object) -> None:
+    world.one.spec = replace(world.one.spec, **changes)  # type: ignore[arg-type]
+
+
 def adopting(key: PrivateKey) -> Verb:
     return lambda scene: adopt(scene, key)
 
