@@ -113,7 +113,8 @@ class Seen:
         return self.virtual_proxy_seen
 
     def create(self, body: Mapping[str, Json]) -> VirtualProxy:
-        raise AssertionError("nothing is made here")
+        json.dumps(body)
+        return _readable(proper_virtual_proxy())
 
     def update(self, entity: Mapping[str, Json]) -> VirtualProxy:
         json.dumps(entity)

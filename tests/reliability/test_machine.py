@@ -33,6 +33,8 @@ from worlds.world import World
 
 EXAMPLES: Final = 100
 SOAKED: Final = 10000
+PARTS: Final = 4
+"""Each drawn by itself, so that there is work for each processor."""
 STEPS: Final = 15
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 """Where there is one, state directories are made in it: syncing them is not what is tested here."""
@@ -237,13 +239,14 @@ class Machine(RuleBasedStateMachine):
         self.world.check_logins()
 
 
-def test_whatever_happens_somebody_can_log_in_and_rotations_go_on(request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_whatever_happens_somebody_can_log_in_and_rotations_go_on(request: pytest.FixtureRequest, part: int) -> None:
     Machine.counts.clear()
     examples = SOAKED if soaking(request.config) else EXAMPLES * times(request.config)
     run_state_machine_as_test(
-        seed(drawn(request.config, "machine").getrandbits(64))(Machine),
+        seed(drawn(request.config, f"machine {part}").getrandbits(64))(Machine),
         settings=settings(
-            max_examples=examples,
+            max_examples=examples // PARTS,
             database=None,  # an example that failed before would come first, whatever the seed
             stateful_step_count=STEPS,
             deadline=None,
@@ -251,7 +254,7 @@ def test_whatever_happens_somebody_can_log_in_and_rotations_go_on(request: pytes
             suppress_health_check=list(HealthCheck),
         ),
     )
-    record("machine", "all", **{name.replace(" ", "_"): number for name, number in Machine.counts.items()})
+    record("machine", f"part-{part}", **{name.replace(" ", "_"): number for name, number in Machine.counts.items()})
 
 
 @pytest.fixture
