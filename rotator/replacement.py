@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from rotator import intents, looking, steps, undoing
-from rotator.errors import NotDelivered, RotatorError, ServerError, VerificationFailed
+from rotator.errors import KeyStoreUnavailable, NotDelivered, RotatorError, ServerError, VerificationFailed
 from rotator.model import Check, IntentKind, Outcome, ProxyService, Result, Ring, VirtualProxy, short
 from rotator.planning.recovery import Step
 from rotator.planning.rotation import reusable_pending
@@ -59,6 +59,12 @@ def conclude(
     try:
         ring, refused = steps.finish(scene, ring, virtual_proxy, proxies)
     except steps.NotPromoted as refusal:
+        if change.intent.kind is IntentKind.FIRST_KEY:
+            # There is nothing to go back to: without its certificate nobody could log in. The next run goes on from here.
+            raise KeyStoreUnavailable(
+                f"{scene.spec.name}: the first key {after} logs in, but the keyring cannot note that: {refusal}",
+                hint=f"mend the keyring (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
+            ).with_checks(tested) from None
         cause = f"the {key} {after} logs in, but the keyring cannot note that: {refusal}"
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), cause) from None
     except NotDelivered as error:

@@ -98,6 +98,10 @@ class DaemonProcess:
         """What it has written so far."""
         return Path(self._errors.name).read_text()
 
+    def child(self) -> int:
+        """The process of the run that it has begun and tells of."""
+        return int(self.errors().split("(process ")[1].split(")")[0])
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 

@@ -157,7 +157,7 @@ class KeyItems:
         if self._store.reopened().get(name) != text:
             raise KeyStoreCorrupt(
                 f"the keyring does not give back the item {name} as it was stored",
-                hint="nothing was changed on the server; see that the keyring is durable and unlocked: rotator doctor",
+                hint="see that the keyring is durable and unlocked: rotator doctor",
             )
 
     def key_name(self, version: KeyVersion) -> str:

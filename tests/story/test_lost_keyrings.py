@@ -45,6 +45,36 @@ def test_a_keyring_that_was_restored_is_told_by_due_and_status(portal: Sandbox) 
     assert portal.rotator("due").status == 1
 
 
+def test_the_wrong_keyring_is_refused(portal: Sandbox) -> None:
+    shutil.move(portal.folder / "keys", portal.folder / "other-keys")
+    ended = portal.rotator("status", "--json")
+    (error,) = ended.json["errors"]
+    assert (ended.status, ended.json["exit"], error["reason"]) == (4, 4, "Drift")
+    assert (error["message"], error["hint"]) == (ended.result["message"], ended.result["hint"])
+    said = portal.rotator("status")
+    assert (said.status, said.out.splitlines()[1].split()[0]) == (4, "portal")
+    assert said.err == f"rotator: error: {error['message']}\nrotator: hint: {error['hint']}\n" == ended.err
+    (portal.folder / "state" / "installation").write_text("0" * 32)
+    shutil.rmtree(portal.folder / "keys")
+    shutil.move(portal.folder / "other-keys", portal.folder / "keys")
+    ended = portal.rotator("rotate", "--now")
+    assert ended.status == 78
+    assert "different installations" in ended.err
+
+
+def test_a_lost_state_directory_loses_no_key(portal: Sandbox) -> None:
+    shutil.rmtree(portal.folder / "state")
+    assert portal.rotator("rotate", "--now").status == 0
+
+
+def test_the_keyring_taken_away(portal: Sandbox) -> None:
+    (portal.folder / "master.key").unlink()
+    assert portal.rotator("due").status == 255
+    ended = portal.rotator("rotate", "--now")
+    assert ended.status == 1
+    assert "master.key" in ended.err
+
+
 TWIN = (
     SITE.replace("site.prod", "site.other").replace("qlik.example.com", "other.example.com")
     + '\n[proxy.twin]\nsite = "other"\nprefix = "portal"\n\n'

@@ -231,6 +231,17 @@ def test_a_promotion_that_is_stored_during_its_undo(story: Story, world: World) 
     assert world.shown() != first
 
 
+@pytest.mark.parametrize("act", ["refused", "garbled", "late"])
+def test_a_first_key_that_the_keyring_cannot_note_as_current(story: Story, world: World, act: str) -> None:
+    """It stays: there is nothing to go back to, and the next run, an unattended one too, goes on from there."""
+    failed = story.run("create-proxy", Stroke("set", 7, act))
+    assert (failed.exit, "the first key" in failed.message) == (1, True)
+    first = world.shown()
+    assert first is not None
+    assert story.run("rotate").exit == 0
+    assert (world.shown(), world.one.current) == (first, first)
+
+
 @pytest.mark.parametrize("nth", range(1, 9))
 def test_a_keyring_that_fails_for_good(story: Story, world: World, nth: int) -> None:
     story.run("create-proxy")

@@ -59,12 +59,14 @@ def _follow(world: World, rotator: Rotator, last: Ended | None) -> Ended:
     if last is None or last.exit == 0:
         return rotator.run("rotate --now")
     shown = world.shown()
-    serves = shown == rotator.current and shown in rotator.keyring.fingerprints()
+    # What the keyring holds and its index does not name is nothing that rotator could find again.
+    known = {key.fingerprint for key in rotator.ring().keys} & rotator.keyring.fingerprints()
+    serves = shown == rotator.current and shown in known
     if "link it" in last.hint and "in the QMC" in last.hint and not serves:
         world.server.relink(world.prefix, HOSTS)
         return rotator.run("rotate --now")
     commands = COMMAND.findall(last.hint)
-    if "adopt" in commands and shown is not None and shown not in rotator.keyring.fingerprints():
+    if "adopt" in commands and shown is not None and shown not in known:
         key = world.key(shown)
         if key is not None:
             return rotator.run("adopt", verb=adopting(key))
