@@ -7,12 +7,12 @@ from typing import Final
 
 from rotator.model import Stage
 from rotator.state import database as journal_file
-from worlds.rotators import Ended, Rotator, adopting, replacing
+from worlds.rotators import Ended, Rotator, adopting, releasing, replacing
 from worlds.server import HOSTS
 from worlds.world import Broken, World
 
 
-COMMAND: Final = re.compile(r"rotator (create-proxy|adopt|recover|rotate)\b")
+COMMAND: Final = re.compile(r"rotator (create-proxy|adopt|recover|release|rotate)\b")
 HINTS: Final = 6
 """How many hints may follow each other before a rotation must go through."""
 RUNS: Final = 2
@@ -72,6 +72,9 @@ def _follow(world: World, rotator: Rotator, last: Ended | None) -> Ended:
             return rotator.run("adopt", verb=adopting(key))
         rotator.confirmed = shown
         return rotator.run("adopt", verb=replacing(shown, lost="--replace-lost-key" in last.hint))
+    if commands[:1] == ["release"]:
+        rotator.run("release", verb=releasing)
+        return rotator.run("create-proxy")
     commands = [command for command in commands if command != "adopt"]
     if not commands:
         return rotator.run("rotate --now")

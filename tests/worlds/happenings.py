@@ -153,8 +153,11 @@ class Happenings:
     def land(self, number: int) -> None:
         late = self.world.server.late
         if late:
+            index = number % len(late)
+            # What lands over a later change looks as if somebody had put an older certificate back.
+            self.person = self.person or self.world.server.gone_back(index)
             self.counts["late PUTs"] += 1
-            self.counts["late PUTs taken"] += self.world.server.land(number % len(late))
+            self.counts["late PUTs taken"] += self.world.server.land(index)
 
     def edit(self, number: int) -> None:
         """Somebody changes another field in the QMC."""
@@ -208,8 +211,11 @@ class Happenings:
         rotator = self.pick(who)
         copies = [copy for copy in self.states.get(rotator.name, ()) if rotator.of_one(copy, rotator.keyring.items)]
         if copies:
+            copy = copies[number % len(copies)]
+            # Of before the keyring was restored: it is an older copy then, as far as rotator can tell.
+            self.person = self.person or rotator.ahead(copy)
             self.counts["states restored"] += 1
-            rotator.restore_state(copies[number % len(copies)])
+            rotator.restore_state(copy)
 
     def lose_keyring(self, who: int) -> None:
         self.person = True

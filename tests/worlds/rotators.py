@@ -6,14 +6,14 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
 
-from rotator.adoption import adopt, replace_key
+from rotator.adoption import adopt, release, replace_key
 from rotator.cli import wiring
 from rotator.cli.session import Session
 from rotator.errors import RotatorError
@@ -36,7 +36,7 @@ from rotator.provisioning import create_proxy
 from rotator.recovery import LostKey, prune, recover, rollback
 from rotator.rotation import Options, rotate
 from rotator.scene import Scene
-from rotator.state import directory
+from rotator.state import database, directory
 from rotator.state.journal import Journal
 from worlds import pool
 from worlds.effects import CRASH_AFTER, Crash, Effects, Stroke
@@ -79,6 +79,10 @@ def configured(world: "World", **changes: object) -> None:
 
 def adopting(key: PrivateKey) -> Verb:
     return lambda scene: adopt(scene, key)
+
+
+def releasing(scene: Scene) -> Result:
+    return release(scene, None)
 
 
 def replacing(fingerprint: str, *, lost: bool) -> Verb:
@@ -272,6 +276,15 @@ class Rotator:
 
     def lose_state(self) -> None:
         shutil.rmtree(self.state, ignore_errors=True)
+
+    def ahead(self, state: Path) -> bool:
+        """Whether the journal of a state directory knows more changes of the keyring than the keyring itself."""
+        file = state / database.FILE
+        if not file.exists():
+            return False
+        with closing(sqlite3.connect(file)) as journal:
+            (noted,) = journal.execute("SELECT max(number) FROM generation").fetchone()
+        return bool((noted or 0) > self._document().get("generation", 0))
 
     def restore_state(self, copy: Path) -> None:
         self.lose_state()

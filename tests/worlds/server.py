@@ -181,6 +181,12 @@ class Server:
             return False
         return self.repository_answer(request).status < 300
 
+    def gone_back(self, index: int) -> bool:
+        """Whether such a request is of later than what is stored: the clock went back, and no conflict is seen."""
+        _, request = self.late[index]
+        stored = self.repository.virtual_proxies.get(request.path.rsplit("/", 1)[1])
+        return stored is not None and str(stored["modifiedDate"]) < str(body_of(request)["modifiedDate"])
+
     def could_land(self) -> Iterator[str]:
         """The certificates of the requests on their way that the server would take if they came now."""
         for sent, request in self.late:
