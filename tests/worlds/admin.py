@@ -29,7 +29,7 @@ def settle(world: World, rotator: Rotator, *, ordinary: bool) -> list[Ended]:
     runs: list[Ended] = []
     for _ in range(0 if ordinary else HINTS):
         runs.append(_follow(world, rotator, runs[-1] if runs else None))
-        if runs[-1].exit == 0 and rotator.unfinished is False:
+        if runs[-1].exit == 0 and rotator.unfinished is False and rotator.current is not None:
             break
     for _ in range(RUNS):
         before = rotator.current
