@@ -154,10 +154,12 @@ class Happenings:
         late = self.world.server.late
         if late:
             index = number % len(late)
+            gone_back = self.world.server.gone_back(index)
+            taken = self.world.server.land(index)
             # What lands over a later change looks as if somebody had put an older certificate back.
-            self.person = self.person or self.world.server.gone_back(index)
+            self.person = self.person or (taken and gone_back)
             self.counts["late PUTs"] += 1
-            self.counts["late PUTs taken"] += self.world.server.land(index)
+            self.counts["late PUTs taken"] += taken
 
     def edit(self, number: int) -> None:
         """Somebody changes another field in the QMC."""
