@@ -133,7 +133,7 @@ def _user(text: str, spec: ProxySpec) -> User:
 
 def _claims(pairs: "Sequence[str]", spec: ProxySpec) -> dict[str, Json]:
     """`k=v` pairs as claims: a value that is a JSON list stays one, a repeated key becomes one, all else is text."""
-    from rotator.config.values import RESERVED_CLAIMS
+    from rotator.config.proxy_values import RESERVED_CLAIMS
 
     claims: dict[str, Json] = {}
     for pair in pairs:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from rotator.config import schedule, values
+from rotator.config import proxy_values, schedule, values
 from rotator.model import Algorithm, Auth, Consumers, KeyringBackend
 
 
@@ -65,19 +65,19 @@ PROBE: Final[dict[str, Key]] = {
 
 PROXY: Final[dict[str, Key]] = {
     "site": Key(values.text, REQUIRED),
-    "prefix": Key(values.prefix, REQUIRED),
+    "prefix": Key(proxy_values.prefix, REQUIRED),
     "description": Key(values.text),
-    "session_cookie": Key(values.cookie),
-    "user_id_claim": Key(values.claim, "userId"),
-    "user_directory_claim": Key(values.claim, "userDirectory"),
-    "attributes": Key(values.list_of(values.attribute), ()),
+    "session_cookie": Key(proxy_values.cookie),
+    "user_id_claim": Key(proxy_values.claim, "userId"),
+    "user_directory_claim": Key(proxy_values.claim, "userDirectory"),
+    "attributes": Key(values.list_of(proxy_values.attribute), ()),
     "proxies": Key(values.hosts_or_all, ("*",)),
     "nodes": Key(values.hosts_or_all, ("*",)),
     "host_allow_list": Key(values.list_of(values.host), ()),
-    "additional_response_headers": Key(values.list_of(values.header), ()),
+    "additional_response_headers": Key(values.list_of(proxy_values.header), ()),
     "session_inactivity_timeout": Key(values.minutes(timedelta(minutes=1), timedelta(days=7)), timedelta(minutes=30)),
     "test_user": Key(values.user),
-    "test_claims": Key(values.claims, {}),
+    "test_claims": Key(proxy_values.claims, {}),
     "audience": Key(values.text_or_empty, ""),
     "consumers": Key(values.one_of(_words(Consumers)), Consumers.TOKEN),
     "hook": Key(values.path),

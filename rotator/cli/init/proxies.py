@@ -9,7 +9,7 @@ from rotator import diagnosis
 from rotator.cli.init.interview import Interview, missing, table_name
 from rotator.cli.init.interview import user as named_user
 from rotator.cli.init.site import Access, tell
-from rotator.config import schedule, values
+from rotator.config import proxy_values, schedule, values
 from rotator.config.checks import too_short
 from rotator.config.load import probe_of
 from rotator.config.values import Wrong
@@ -191,7 +191,7 @@ def virtual_proxy(interview: Interview, access: Access, windows: tuple[str, ...]
     existing: list[VirtualProxy | None] = []
 
     def free_or_manageable(answer: str) -> str:
-        prefix = values.prefix(answer, Path())
+        prefix = proxy_values.prefix(answer, Path())
         existing[:] = [_found(access, prefix)]
         return prefix
 
@@ -262,7 +262,7 @@ def claims_of(there: VirtualProxy | None) -> tuple[str, str] | None:
 def _claim(said: Json) -> str | None:
     """What the server says, where the configuration could hold it: there may be none, or one that nobody can use."""
     try:
-        return values.claim(said, Path())
+        return proxy_values.claim(said, Path())
     except Wrong:
         return None
 
