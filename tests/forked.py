@@ -19,10 +19,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 
 LIBRARIES: Final = (
@@ -195,8 +196,27 @@ def _answer(connection: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.argv = ["rotator", *asked["arguments"]]
-    runpy.run_module("rotator", run_name="__main__", alter_sys=True)
-    sys.exit(0)
+    try:
+        runpy.run_module("rotator", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        _end(ended.code)
+    _end(None)
+
+
+def _end(code: object) -> NoReturn:
+    """End as the interpreter does, but for taking apart what the server loaded, which copies its memory page by page."""
+    if not (code is None or isinstance(code, int)):
+        sys.exit(str(code))
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    status = code or 0
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except OSError:
+            status = 120
+    os._exit(status)
 
 
 if __name__ == "__main__":

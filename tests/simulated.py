@@ -80,8 +80,8 @@ class Told(Lines):
 class Heard(ServiceManager):
     """What systemd would have been told, with the steady time."""
 
-    def __init__(self, steady: Callable[[], float]) -> None:
-        super().__init__({"WATCHDOG_USEC": str(120_000_000)})
+    def __init__(self, steady: Callable[[], float], *, watched: bool) -> None:
+        super().__init__({"WATCHDOG_USEC": str(120_000_000)} if watched else {})
         self.all: list[tuple[float, str]] = []
         self._steady = steady
 
@@ -138,6 +138,8 @@ class Simulation:
     """What the n-th `rotator notify` does: how many seconds it takes, and its exit status."""
     full: frozenset[str] = frozenset()
     """Commands that cannot be started: the machine has no room for them."""
+    beat: timedelta | None = None
+    """How often the daemon beats, where that is not what is tested and weeks pass: without a watchdog then."""
     steady: float = 1000.0
     starts: list[Start] = field(default_factory=list)
     looks: list[float] = field(default_factory=list)
@@ -151,7 +153,7 @@ class Simulation:
         self.wall = self.began
         self.inbox: SimpleQueue[Event] = SimpleQueue()
         self.lines = Told()
-        self.manager = Heard(lambda: self.steady)
+        self.manager = Heard(lambda: self.steady, watched=self.beat is None)
         self._count = 0
         self._deadline = self._quiet = float("inf")
         self.schedule = Schedule(
@@ -177,7 +179,9 @@ class Simulation:
         return self.wall
 
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> "Simulation":
-        """Let APScheduler go by this clock."""
+        """Let APScheduler go by this clock, and the daemon by this beat."""
+        if self.beat is not None:
+            monkeypatch.setattr("rotator.daemon.loop.BEAT_EVERY", self.beat)
         monkeypatch.setattr("apscheduler.schedulers.base.datetime", SimpleNamespace(now=lambda _: self.wall))
         return self
 

@@ -171,7 +171,7 @@ class Watched:
                 # A file that grows is seen time and again, nearly the same: what is new of it is kept.
                 pieces = (content[start : start + PAGE + LONGEST] for start in range(0, max(len(content), 1), PAGE))
                 self.seen.setdefault(place, set()).update(pieces)
-            stop.wait(0.005)
+            stop.wait(0.02)
 
 
 def may(capability: int) -> bool:

@@ -1,7 +1,8 @@
 """When a maintenance window is open, over daylight saving both ways, midnight and the end of the week."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 """When `["any"]` closes, and windows that leave no gap."""
 _WEEK: Final = timedelta(days=8)
 """A week and the hour by which the clocks may move in it."""
+_Span = tuple[datetime, datetime]
 
 
 def closes(windows: Windows, now: datetime) -> datetime | None:
@@ -86,20 +88,21 @@ def check_window(spec: ProxySpec, now: datetime) -> None:
     )
 
 
-def _all_spans(windows: tuple[Window, ...], now: datetime) -> Iterator[tuple[datetime, datetime]]:
+def _all_spans(windows: tuple[Window, ...], now: datetime) -> Iterator[_Span]:
     """The openings of all windows around `now`."""
-    return (span for window in windows for span in _spans(window, now))
+    return (span for window in windows for span in _spans(window, now.astimezone(ZoneInfo(window.zone)).date()))
 
 
-def _spans(window: Window, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The window's openings from the week before `now` to the week after, as UTC from and to.
+@lru_cache(maxsize=256)
+def _spans(window: Window, today: date) -> tuple[_Span, ...]:
+    """The window's openings from the week before `today`, which is a local date, to the week after, as UTC from and to.
 
     A local time that the clocks jump over is taken as the jump's end; of one that comes twice the window opens at the
     first and closes at the second. So a window is never missed, and never shorter than it says but by the jump.
     """
     zone = ZoneInfo(window.zone)
-    today = now.astimezone(zone).date()
     over_midnight = timedelta(days=1 if window.end <= window.start else 0)
+    found = []
     for offset in range(-8, 9):
         day = today + timedelta(days=offset)
         if day.weekday() not in window.days:
@@ -107,4 +110,5 @@ def _spans(window: Window, now: datetime) -> Iterator[tuple[datetime, datetime]]
         first = datetime.combine(day, window.start, zone).astimezone(UTC)
         last = datetime.combine(day + over_midnight, window.end, zone).replace(fold=1).astimezone(UTC)
         if first < last:
-            yield first, last
+            found.append((first, last))
+    return tuple(found)

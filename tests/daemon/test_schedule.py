@@ -109,7 +109,7 @@ ALL = (NIGHTLY, OVER_MIDNIGHT, OFTEN, SPREAD, NEIGHBOUR, TIMETABLE, QUARTERLY)
 
 
 def test_a_week_has_every_start_once_and_in_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = simulation(*ALL).patch(monkeypatch)
+    run = simulation(*ALL, beat=2 * MINUTE).patch(monkeypatch)
     run.begin()
     run.pass_time(7 * DAY)
     counts = {}
@@ -131,7 +131,7 @@ def test_the_weekends_on_which_the_clocks_change_in_stockholm(
     inside = proxy("inside", "fifth", every=12 * HOUR, windows=(Window(DAILY, time(2), time(3), STOCKHOLM),))
     sunday = proxy("sunday", "ninth", every=None, cron="30 1 * * SUN", windows=inside.rotation.windows)
     specs = (*ALL, inside, sunday)
-    run = simulation(*specs, began=friday).patch(monkeypatch)
+    run = simulation(*specs, began=friday, beat=2 * MINUTE).patch(monkeypatch)
     run.begin()
     run.pass_time(4 * DAY)
     for made in (*ALL, sunday):
@@ -236,7 +236,8 @@ def test_no_start_is_wrong_and_none_is_forgotten(
     specs = tuple(
         spec(name=f"p{number}", site=f"s{number % 2}", rotation=made) for number, made in enumerate(rotations)
     )
-    run = simulation(*specs, began=began, age=2 * DAY, work={made.name: work for made in specs}).patch(monkeypatch)
+    works = {made.name: work for made in specs}
+    run = simulation(*specs, began=began, age=2 * DAY, work=works, beat=MINUTE).patch(monkeypatch)
     run.begin()
     for length, jump in jumps:
         run.pass_time(length)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sampling import sample
 from sandbox_process import ROTATOR, Ended, Sandbox
 
 from rotator.cli.app import app
@@ -73,10 +74,12 @@ class Plant:
 
     def rotator(self, uid: int, *arguments: str) -> Ended:
         """Run rotator as `uid`, or, where only root could, as `ANOTHER` tells."""
+        if ROOT and not uid:
+            return self.sandbox.rotator(*arguments)
         # The interpreter may lie in a folder of root.
         read = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
         other = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *read)
-        command = (*other, *ROTATOR) if ROOT and uid else ROTATOR if ROOT else (*ROTATOR[:1], "-c", ANOTHER.format(uid))
+        command = (*other, *ROTATOR) if ROOT else (*ROTATOR[:1], "-c", ANOTHER.format(uid))
         ended = subprocess.run(
             (*command, "--config", str(self.sandbox.config), *arguments),
             stdin=subprocess.DEVNULL,
@@ -187,11 +190,16 @@ def test_what_is_planted_would_be_followed_by_its_own_account(plant: Plant) -> N
 
 
 @pytest.mark.parametrize(("runner", "owner"), [(0, DAEMON), (DAEMON, 0)], ids=["root", "another"])
-def test_no_command_touches_the_state_directory_of_another_account(plant: Plant, runner: int, owner: int) -> None:
+def test_no_command_touches_the_state_directory_of_another_account(
+    plant: Plant, runner: int, owner: int, pytestconfig: pytest.Config
+) -> None:
+    """Root runs all of them, which costs little; another account a sample, each in an interpreter that is started for it."""
     if ROOT:
         plant.given(runner, owner)
     before = plant.seen()
-    for command, arguments in every_command(plant).items():
+    commands = every_command(plant)
+    for command in sample(pytestconfig, "another's state", list(commands), 6 if runner else len(commands)):
+        arguments = commands[command]
         ended = plant.rotator(runner, *command.split(), *arguments)
         assert ended.status == {"due": 255, "doctor": 1}.get(command, 78), (command, ended.out, ended.err)
         assert "belongs to" in ended.out + ended.err, (command, ended.err)
