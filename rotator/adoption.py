@@ -37,7 +37,9 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
     if shown is None:
         raise Refused(
             f"{name}: the virtual proxy {scene.spec.prefix!r} holds no certificate that can be read, so no key fits it",
-            hint=f"give it its first key: rotator create-proxy {name}",
+            hint=f"if nobody logs in with what it holds: rotator adopt {name} --replace-key"
+            if observed.virtual_proxy.certificate.strip()
+            else f"give it its first key: rotator create-proxy {name}",
         )
     if key.fingerprint != shown:
         raise KeyMaterialError(

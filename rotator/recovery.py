@@ -55,6 +55,8 @@ def _recovered(scene: Scene) -> Result:
         _accept_uncontested(scene)
         raise problem(scene.spec.name, ring, virtual_proxy, found)
     if found.finding is Finding.NOTHING:
+        if virtual_proxy.certificate.strip():
+            raise problem(scene.spec.name, ring, virtual_proxy, found)
         ring = looking.remember(scene, ring, virtual_proxy)
         message = "neither the server nor the keyring has a key of it"
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
@@ -209,12 +211,14 @@ def _rolled_back(scene: Scene, result: Result) -> Result:
 
 
 def _serves(scene: Scene, observed: looking.Observed) -> bool:
-    """Whether the key that the server shows logs in on every proxy that can be tested: then a 401 is about another key."""
+    """Whether the key that the server shows logs in on every proxy that can be tested, at least one: a 401 then is about another key."""
     shown = observed.ring.known(observed.virtual_proxy.fingerprint)
     if shown is None or not intents.held(scene, shown):
         return False
     key = scene.world.keystore.key(shown)
-    return _passed(scene.tests.accepted(verification.CURRENT, key, observed.virtual_proxy, observed.proxies))
+    return verification.all_passed(
+        scene.tests.accepted(verification.CURRENT, key, observed.virtual_proxy, observed.proxies)
+    )
 
 
 def _refused(scene: Scene, observed: looking.Observed, version: KeyVersion) -> bool:
@@ -234,8 +238,8 @@ def _passed(checks: Sequence[Check]) -> bool:
 def prune(scene: Scene, keep: int) -> Result:
     """Delete retired keys for good, all but the `keep` newest. The server is asked first; without an answer none goes.
 
-    One that was ever sent goes only where each proxy refuses it, and lets in the key that the server shows: a clock that
-    is wrong here may have made it look old while a proxy still serves it. A key goes before its line in the ring: cut
+    One that was ever sent goes only where each proxy that can be tested refuses it, and lets in the key that the server
+    shows: a clock that is wrong here may have made it look old while a proxy still serves it. A key goes before its line in the ring: cut
     short, the next prune goes on.
     """
     ring = scene.world.keystore.ring()

@@ -2,8 +2,15 @@
 
 from dataclasses import replace
 
-from rotator import intents, looking, steps, undoing
-from rotator.errors import KeyStoreUnavailable, NotDelivered, RotatorError, ServerError, VerificationFailed
+from rotator import certificates, intents, looking, steps, undoing
+from rotator.errors import (
+    KeyStoreUnavailable,
+    NotDelivered,
+    PersonNeeded,
+    RotatorError,
+    ServerError,
+    VerificationFailed,
+)
 from rotator.model import Check, IntentKind, Outcome, ProxyService, Result, Ring, VirtualProxy, short
 from rotator.planning.recovery import Step
 from rotator.planning.rotation import reusable_pending
@@ -40,6 +47,9 @@ def conclude(
     change = intents.change_of(scene, ring)
     after = short(change.intent.after)
     key = "previous key" if change.intent.kind is IntentKind.ROLLBACK else "new key"
+    if step is Step.UNDO and change.new is not None and change.old_text is None and _in_place(change, virtual_proxy):
+        # There is nothing to put back any more, and the key that is there may log in by now.
+        step = Step.TEST
     if step is Step.UNDO:
         cause = f"the {key} failed its test login in an earlier run" if change.intent.undoing else f"the {key} is lost"
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), f"{cause}: {after}")
@@ -52,24 +62,45 @@ def conclude(
         if change.intent.kind is IntentKind.FIRST_KEY:
             raise VerificationFailed(
                 f"{scene.spec.name}: the first key does not log in everywhere: {failure.message}",
-                hint=f"look at the proxies named (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
+                hint=_first_key_again(scene, virtual_proxy),
             ).with_checks(failure.checks) from None
         cause = f"the {key} {after} failed its test login: {failure.message}"
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, failure.checks, cause) from None
     try:
         ring, refused = steps.finish(scene, ring, virtual_proxy, proxies)
     except steps.NotPromoted as refusal:
+        # Where there is no key to go back to, what logs in stays, and the next run goes on from here.
         if change.intent.kind is IntentKind.FIRST_KEY:
-            # There is nothing to go back to: without its certificate nobody could log in. The next run goes on from here.
             raise KeyStoreUnavailable(
                 f"{scene.spec.name}: the first key {after} logs in, but the keyring cannot note that: {refusal}",
                 hint=f"mend the keyring (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
             ).with_checks(tested) from None
         cause = f"the {key} {after} logs in, but the keyring cannot note that: {refusal}"
+        if change.old is None:
+            raise PersonNeeded(
+                f"{scene.spec.name}: {cause}; it stays in place, as the keyring does not give the key that was there before",
+                hint=f"mend the keyring (rotator doctor), then: rotator recover {scene.spec.name}",
+            ).with_checks(tested) from None
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), cause) from None
     except NotDelivered as error:
         raise error.with_checks((*tested, *error.checks)) from None
     return _promoted(scene, ring, virtual_proxy, outcome, (*tested, *refused))
+
+
+def _in_place(change: intents.Change, virtual_proxy: VirtualProxy) -> bool:
+    return virtual_proxy.fingerprint == change.intent.after
+
+
+def _first_key_again(scene: Scene, virtual_proxy: VirtualProxy) -> str:
+    """What to do about a first key that does not log in. Nothing gives a certificate that has ended another end."""
+    name = scene.spec.name
+    again = f"again: rotator create-proxy {name}"
+    if certificates.ended(scene, virtual_proxy.not_after):
+        return (
+            f"its certificate has ended: delete the virtual proxy in the QMC, where nobody can have logged in through it "
+            f"since, then rotator release {name}, and {again}"
+        )
+    return f"look at the proxies named (rotator doctor), then {again}"
 
 
 def _linked_now(

@@ -18,7 +18,6 @@ from rotator.errors import (
 from rotator.model import (
     AnyTime,
     Check,
-    CheckResult,
     Consumers,
     Cut,
     Delivery,
@@ -198,7 +197,8 @@ def _ending_planned(scene: Scene, observed: looking.Observed) -> Result:
 def _ended(scene: Scene, observed: looking.Observed) -> Result:
     """The end of a rotation that promoted its key and was cut short then, and no more: none begins here."""
     ring, checks = _tested(scene, observed)
-    message = f"the key {short(intents.current(ring).fingerprint)}, which an earlier run put in place, is proven"
+    proven = "is proven" if verification.all_passed(checks) else "has a certificate that has ended: a new key is due"
+    message = f"the key {short(intents.current(ring).fingerprint)}, which an earlier run put in place, {proven}"
     return scene.result(ring, Outcome.RECOVERED, "Ended", message, checks, virtual_proxy=observed.virtual_proxy)
 
 
@@ -214,11 +214,11 @@ def _anew(scene: Scene, observed: looking.Observed, options: Options) -> _Seen:
 
 
 def _tested(scene: Scene, observed: looking.Observed) -> tuple[Ring, tuple[Check, ...]]:
-    """The current key must log in, and the previous one, which nobody has tested yet, be refused."""
+    """The current key must log in, unless its certificate has ended, and the previous one, which nobody has tested yet, be refused."""
     scene.world.tell("ending the rotation that an earlier run began")
     ring = observed.ring
     with scene.world.journal.step("finish", intents.current(ring).fingerprint):
-        proven = _current_logs_in(scene, observed)
+        proven = _let_in(scene, observed)
         ring, refused = steps.previous_refused(scene, ring, observed.virtual_proxy, observed.proxies)
     return ring, (*proven, *refused)
 
@@ -262,10 +262,7 @@ def _let_in(scene: Scene, observed: looking.Observed) -> tuple[Check, ...]:
     try:
         return _current_logs_in(scene, observed)
     except VerificationFailed as error:
-        decided = all(
-            check.skipped or check.result in (CheckResult.PASSED, CheckResult.FAILED) for check in error.checks
-        )
-        if not (decided and certificates.ended(scene, observed.virtual_proxy.not_after)):
+        if not (verification.decided(error.checks) and certificates.ended(scene, observed.virtual_proxy.not_after)):
             raise
         scene.world.tell(f"its certificate has ended, and it is refused: {verification.worst_of(error.checks)}")
         return error.checks

@@ -44,7 +44,8 @@ def put(
     lost answer the server is asked, as the change may have been applied, and may land late: sent again, the later
     `modifiedDate` makes the late one fail. With `patient` the first question is asked again too: something was sent
     before, and giving up leaves it so. Raises Drift for any third certificate; UnknownState where nobody knows whether
-    it was applied; one of NO_ANSWER where it was not, but may land late. An error that is `unchanged` says: never.
+    it was applied, or it was and the server shows `start` all the same; one of NO_ANSWER where it was not, but may land
+    late. An error that is `unchanged` says: never.
     """
     repository = scene.world.repository
 
@@ -60,6 +61,7 @@ def put(
             virtual_proxy = patiently(scene, ask) if attempt or patient else ask()
             if virtual_proxy.fingerprint == goal:
                 # What an earlier run sent, or this one, has landed meanwhile.
+                taken = True
                 break
             _check_start(scene, virtual_proxy, start)
             check_complete(scene.spec.name, scene.auth, ring, virtual_proxy)
@@ -75,6 +77,8 @@ def put(
                 sent = sent or not error.unsent
         scene.world.logins.refresh()
         virtual_proxy = patiently(scene, ask)
+        if not taken and virtual_proxy.fingerprint != goal:
+            _check_start(scene, virtual_proxy, start)
     except RotatorError as error:
         failure = unanswered if unanswered is not None and not isinstance(error, Drift) else error
         failure.unchanged = not sent and not taken
@@ -87,11 +91,15 @@ def put(
         ) from None
     if virtual_proxy.fingerprint == goal:
         return virtual_proxy
-    if unanswered is not None:
+    if unanswered is not None and not taken:
         unanswered.unchanged = not sent
         raise unanswered
+    shows = f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows {named(virtual_proxy.fingerprint)}"
+    if virtual_proxy.fingerprint == start:
+        # An answer of before the change, or somebody put back what was there: only another look can tell.
+        raise UnknownState(f"{shows} as before", hint=f"see what it holds now: rotator status {scene.spec.name}")
     raise Drift(
-        f"{scene.spec.name}: the server took the certificate of {named(goal)}, but shows {named(virtual_proxy.fingerprint)}",
+        shows,
         hint=f"somebody else changes this virtual proxy; what it holds now: rotator status {scene.spec.name}",
     )
 

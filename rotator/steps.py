@@ -39,6 +39,7 @@ from rotator.model import (
     short,
 )
 from rotator.planning import stages
+from rotator.planning.drift import unknown_certificate
 from rotator.planning.due import after_rollback, ends_early
 from rotator.planning.rotation import reusable_pending
 from rotator.scene import Scene
@@ -103,6 +104,8 @@ def set_certificate(
     PUT may still be on its way: that one is noted as sent anew first, which also shows that the keyring can be written.
     """
     intent = opened(ring)
+    if resumed:
+        _check_unread(scene, intent, virtual_proxy)
     ring, text = certificates.text_of(scene, ring, version_of(ring, intent.after))
     if resumed:
         ring = scene.world.keystore.save(stages.opened(ring, intent, virtual_proxy.modified))
@@ -119,6 +122,13 @@ def set_certificate(
             )
             error.hint = f"{error.hint}; {goes_on}" if error.hint else goes_on
         raise
+
+
+def _check_unread(scene: Scene, intent: Intent, virtual_proxy: VirtualProxy) -> None:
+    """Raise Drift where somebody has put a text there since that cannot be read: it looks like none, and may let them in."""
+    text = virtual_proxy.certificate
+    if virtual_proxy.fingerprint is None and text.strip() and digest(text) != intent.before_certificate:
+        raise unknown_certificate(scene.spec.name, virtual_proxy)
 
 
 def put_back(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, version: KeyVersion) -> VirtualProxy:

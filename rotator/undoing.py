@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rotator import verification
+from rotator import certificates, verification
 from rotator.errors import Drift, KeyNotFound, KeyStoreError, NotFound, RotatorError, UndoFailed, Undone
 from rotator.intents import Change
 from rotator.model import Check, Intent, IntentKind, ProxyService, Ring, Stage, VirtualProxy
@@ -25,8 +25,15 @@ def undo(
     """Put back what was there, and test it. Returns the error to raise, which tells the `cause` and the way back.
 
     Raises UndoFailed, naming both causes and what to do by hand, where the old key is not proven to be back; the
-    intent then stays open, on its way back.
+    intent then stays open, on its way back. A key of ours that the keyring does not give is not gone back to: what is
+    there now may be the only one that logs in, and the next run goes forward with it.
     """
+    if change.old is None and ring.known(change.intent.before) is not None and not _given_up(change.intent):
+        raise UndoFailed(
+            f"{scene.spec.name}: {cause}; and the old certificate was not put back: the keyring does not give its key, "
+            f"{named(change.intent.before)}, so nobody could see that it logs in",
+            hint=f"{_on_the_proxies(scene)}; or restore the keyring from a backup, and then the same",
+        ).with_checks(failed)
     with scene.world.journal.step("undo", change.intent.before):
         return _undone(scene, ring, change, virtual_proxy, proxies, failed, f"{scene.spec.name}: {cause}")
 
@@ -65,6 +72,13 @@ def _undone(
         ).with_checks(failed) from None
     if change.old is not None and not verification.all_passed(back):
         told = verification.worst_of(back) or "it is linked to no proxy"
+        if certificates.ended(scene, virtual_proxy.not_after) and verification.decided(back):
+            # Nothing more can come of this change: only a new key lets anybody in again, and none is made during one.
+            _note(scene, ring, change.intent)
+            raise UndoFailed(
+                f"{cause}; the old certificate is back, but it has ended, and its key is refused: {told}",
+                hint=f"put a new key in its place: rotator rotate {scene.spec.name} --now",
+            ).with_checks((*failed, *back))
         raise UndoFailed(
             f"{cause}; the old certificate is back, but its key does not log in everywhere: {told}",
             hint=_on_the_proxies(scene),
@@ -75,6 +89,11 @@ def _undone(
         f"{cause}; undone: the certificate that was there is back" + (", and its key logs in" if back else ""),
         hint=f"look at {'the proxies named' if failed else 'keyring and server'} (rotator doctor), then {again} again",
     ).with_checks((*failed, *back))
+
+
+def _given_up(intent: Intent) -> bool:
+    """Whether a person has said that nobody has the key that was there: its certificate is all there is to put back."""
+    return intent.kind is IntentKind.REPLACE_KEY
 
 
 def _note(scene: Scene, ring: Ring, intent: Intent) -> None:

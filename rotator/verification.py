@@ -206,6 +206,11 @@ def all_passed(checks: Sequence[Check]) -> bool:
     return bool(counted) and all(check.result is CheckResult.PASSED for check in counted)
 
 
+def decided(checks: Sequence[Check]) -> bool:
+    """Whether each proxy that was asked has let somebody in or refused to: none was down, or gave an answer of another kind."""
+    return all(check.skipped or check.result in (CheckResult.PASSED, CheckResult.FAILED) for check in checks)
+
+
 def worst_of(checks: Sequence[Check]) -> str:
     """The checks that did not pass, in one line for an error message."""
     return "; ".join(

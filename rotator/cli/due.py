@@ -1,13 +1,12 @@
 """rotator due."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import typer
 
 from rotator.cli.options import AsJson, Names, SiteName
 from rotator.cli.session import Session
-from rotator.model import Outcome, ProxySpec, Result, Ring, Stage, utc
+from rotator.model import Outcome, ProxySpec, Result, Stage, utc
 from rotator.report import text
 
 
@@ -31,9 +30,8 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
 
     def verdict(spec: ProxySpec) -> Result:
         now = datetime.now(UTC)
-        items = keyring.keystore(spec)
-        ring = items.ring()
-        _check_whole(session, spec, ring, items.base, keyring.site_ids)
+        ring = keyring.keystore(spec).ring()
+        keyring.check_whole(spec, ring)  # else nothing would ever be due again
         found = decide(spec, ring, now)
         if found.reason is DueReason.NO_WINDOW:
             from rotator.planning.windows import no_window
@@ -67,16 +65,3 @@ def _shown(result: Result) -> str:
     """The line for people, to whom `unchanged` would say nothing of what is due."""
     word = result.outcome.value if result.outcome is Outcome.DUE else "not due"
     return text.printable(f"{result.name}: {word}: {result.message}")
-
-
-def _check_whole(session: Session, spec: ProxySpec, ring: Ring, base: str, sites: frozenset[str]) -> None:
-    """Raise RestoredKeyring for a keyring that was lost or is an older copy: else nothing would ever be due again."""
-    from rotator.errors import JournalError
-    from rotator.state.journal import generation
-
-    with suppress(JournalError):  # a damaged one is told by the run that wants to write to it
-        known = generation(session.config.state, base, sites)
-        if known > ring.generation:
-            from rotator.planning.drift import restored
-
-            raise restored(spec.name, ring.generation, known)

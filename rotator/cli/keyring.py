@@ -1,18 +1,20 @@
 """The keyring of the configuration, and the keys of its virtual proxies in it. Light: `rotator due` needs no more."""
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rotator.cli.output import told
 from rotator.config import place
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, JournalError, KeyStoreCorrupt
 from rotator.keystore import registry
 from rotator.keystore.backends import keyring_name, open_store, unfinished
 from rotator.keystore.key_items import KeyItems
-from rotator.model import Config, ProxySpec, Site
+from rotator.model import Config, ProxySpec, Ring, Site
 from rotator.state import directory, lock
+from rotator.state.journal import generation, sites
 
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class Keyring:
             return self._items(self._registry, spec)
         with lock.held(state, "keyring", "registry", datetime.now(UTC), wait=REGISTRY_WAIT):
             found = registry.read(self.store) or self._registry
-            entered = found.with_site(site.name, site.qrs)
+            entered = found.with_site(site.name, site.qrs, self._remembered(found, spec))
             with journal.effect("store item", registry.ITEM):
                 registry.write(self.store, entered)
             with journal.effect("mark state directory"):
@@ -79,7 +81,38 @@ class Keyring:
     def _items(self, found: "Registry", spec: ProxySpec) -> KeyItems:
         site = self._config.sites[spec.site]
         entry = found.find(site.name, site.qrs)
-        return KeyItems(self.store, entry.id if entry else site.name, spec.prefix)
+        site_id = entry.id if entry else self._remembered(found, spec) or site.name
+        return KeyItems(self.store, site_id, spec.prefix)
+
+    def _remembered(self, found: "Registry", spec: ProxySpec) -> str | None:
+        """The site's id where the registry does not have the site: it was lost, or not given, and its keys are there yet.
+
+        The journal knows the ids of earlier runs. Raises KeyStoreCorrupt where keys are there under several.
+        """
+        site = self._config.sites[spec.site]
+        if found.find(site.name, site.qrs) is not None:
+            return None
+        with suppress(JournalError):  # a damaged one is told by the run that wants to write to it
+            ids = sites(self._config.state, spec.prefix) - {known.id for known in found.sites}
+            there = [site_id for site_id in sorted(ids) if KeyItems(self.store, site_id, spec.prefix).ring().keys]
+            if len(there) > 1:
+                raise KeyStoreCorrupt(
+                    f"{spec.name}: the item {registry.ITEM} in the keyring does not name the site {site.name!r} any more, "
+                    f"and keys of the prefix {spec.prefix!r} are there under {len(there)} ids",
+                    hint="restore the keyring from a backup",
+                )
+            return there[0] if there else None
+        return None
+
+    def check_whole(self, spec: ProxySpec, ring: Ring) -> None:
+        """Raise RestoredKeyring for a keyring that was lost or is an older copy, by what the journal knows of it."""
+        known = 0
+        with suppress(JournalError):  # as above
+            known = generation(self._config.state, self.keystore(spec).base, self.site_ids)
+        if known > ring.generation:
+            from rotator.planning.drift import restored
+
+            raise restored(spec.name, ring.generation, known)
 
 
 def belonging(config: Config, store: "SecretStore", *, moved_too: bool = False) -> "tuple[Registry | None, str | None]":

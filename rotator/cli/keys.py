@@ -9,8 +9,9 @@ from rotator.cli.keys_migrate import migrate
 from rotator.cli.keys_rekey import rekey
 from rotator.cli.keys_store_secret import store_secret
 from rotator.cli.options import AsJson, Name, Names, SiteName
+from rotator.cli.output import told as say
 from rotator.cli.session import Session
-from rotator.errors import ExitStatus, UsageError
+from rotator.errors import ExitStatus, RestoredKeyring, UsageError
 from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Stage, short
 from rotator.planning.pruning import KEEP
 from rotator.report import text
@@ -134,8 +135,15 @@ def export(
             "a private key is never printed",
             hint=f"name a new file: rotator keys export {name} --private --stage {stage} --output FILE",
         )
-    keystore = Keyring(session.config).keystore(spec)
+    keyring = Keyring(session.config)
+    keystore = keyring.keystore(spec)
     ring = keystore.ring()
+    try:
+        keyring.check_whole(spec, ring)
+    except RestoredKeyring as error:
+        if private:
+            raise  # whoever gets it may be kept out
+        say(f"rotator: this may be out of date: {error.message}")
     version: KeyVersion | None
     told: dict[str, Json] = {"output": str(output) if output else None}
     if private and output is not None:

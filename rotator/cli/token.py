@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rotator.cli.options import AsJson, Name, SiteName
-from rotator.cli.output import told
+from rotator.cli.output import told as say
 from rotator.cli.session import Session
-from rotator.errors import KeyNotFound, RotatorError, UsageError
+from rotator.errors import KeyNotFound, RestoredKeyring, RotatorError, UsageError
 from rotator.model import Json, KeyVersion, Outcome, ProxySpec, Result, Ring, Stage, User, constant, utc
 
 
@@ -45,6 +45,11 @@ def token(
     extra = _claims(claim or (), spec)
     keystore = wiring.keyring.keystore(spec)
     ring = keystore.ring()
+    try:
+        wiring.keyring.check_whole(spec, ring)
+    except RestoredKeyring as error:
+        # It may log in all the same, and users wait for it.
+        say(f"rotator: the token may not log in: {error.message}")
     version, virtual_url = _signing(wiring, spec, ring, as_json=as_json)
     key = keystore.key(version)
     claims: dict[str, Json] = {
@@ -93,7 +98,7 @@ def _signing(wiring: "Wiring", spec: ProxySpec, ring: Ring, *, as_json: bool) ->
         try:
             url = wiring.login_url(spec)
         except RotatorError as error:
-            told(f"rotator: the URL is not known: {error.message}")
+            say(f"rotator: the URL is not known: {error.message}")
     return version, url
 
 

@@ -42,10 +42,10 @@ class Registry:
         named = next((site for site in self.sites if site.name == name), None)
         return named or next((site for site in self.sites if site.qrs == address(qrs)), None)
 
-    def with_site(self, name: str, qrs: str) -> "Registry":
-        """The registry in which this site is known by this name and address."""
+    def with_site(self, name: str, qrs: str, known: str | None = None) -> "Registry":
+        """The registry in which this site is known by this name and address; under the id `known` where it is new here."""
         found = self.find(name, qrs)
-        entry = SiteEntry(found.id if found else secrets.token_hex(6), name, address(qrs))
+        entry = SiteEntry(found.id if found else known or secrets.token_hex(6), name, address(qrs))
         return replace(self, sites=(*(site for site in self.sites if site != found), entry))
 
 

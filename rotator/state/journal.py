@@ -203,6 +203,14 @@ def _generation(opened: sqlite3.Connection, ring: str, sites: Collection[str]) -
     return max((number for site, of, number in others if of == prefix and site not in sites), default=0)
 
 
+def sites(state: Path, prefix: str) -> frozenset[str]:
+    """The ids of the sites that rings of this prefix were ever written under. Raises JournalError."""
+    with database.reading(state) as opened:
+        rings = [] if opened is None else opened.execute("SELECT ring FROM generation").fetchall()
+    named = [ring.partition("/") for (ring,) in rings]
+    return frozenset(site for site, _, of in named if of == prefix)
+
+
 def read(state: Path, names: Sequence[tuple[str, str]], limit: int) -> tuple[Run, ...]:
     """The last `limit` runs of the virtual proxies (site, name), the newest first. Raises JournalError.
 

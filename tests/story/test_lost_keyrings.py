@@ -8,6 +8,10 @@ import pytest
 from good_config import SITE
 from sandbox_process import ROTATOR, Sandbox
 
+from rotator.keystore import registry
+from rotator.keystore.sealed_file import SealedFiles
+from rotator.keystore.sealing import master_key
+
 
 def test_a_keyring_that_is_gone_is_told_by_due_too(portal: Sandbox) -> None:
     (portal.folder / "keys").rename(portal.folder / "elsewhere")
@@ -174,3 +178,33 @@ def test_a_user_who_sees_nothing_is_not_told_that_it_is_gone(portal: Sandbox, co
     assert ended.status == 1
     assert "QRS shows this user no proxy at all" in ended.err
     assert "create it" not in ended.err
+
+
+def test_an_older_copy_of_the_keyring_is_told_by_what_reads_keys_alone(portal: Sandbox) -> None:
+    """A token of it may still log in, and users wait for it; a private key of it is not given away."""
+    shutil.copytree(portal.folder / "keys", portal.folder / "older")
+    assert portal.rotator("rotate", "--now").status == 0
+    shutil.rmtree(portal.folder / "keys")
+    (portal.folder / "older").rename(portal.folder / "keys")
+    signed = portal.rotator("token", "portal", "--user", r"CORP\alice")
+    assert (signed.status, signed.out.count(".")) == (0, 2)
+    assert "rotator: the token may not log in: portal: rotator has changed its keys" in signed.err
+    shown = portal.rotator("keys", "export", "portal")
+    assert (shown.status, "this may be out of date: portal: rotator has changed" in shown.err) == (0, True)
+    private = portal.folder / "private.pem"
+    refused = portal.rotator("keys", "export", "portal", "--private", "--output", str(private))
+    assert (refused.status, private.exists()) == (4, False)
+    assert "rotator recover portal" in refused.err
+
+
+@pytest.mark.parametrize("command", ["due", "token"])
+def test_the_item_that_names_the_sites_is_lost_alone(portal: Sandbox, command: str) -> None:
+    """What only reads finds the keys by the journal, too."""
+    store = SealedFiles(portal.folder / "keys", master_key((portal.folder / "master.key").read_bytes(), "x"))
+    store.delete(registry.ITEM)
+    arguments = ("portal", "--user", r"CORP\alice") if command == "token" else ()
+    ended = portal.rotator(command, *arguments)
+    assert (ended.status, ended.err) == (1 if command == "due" else 0, "")
+    assert store.get(registry.ITEM) is None
+    assert portal.rotator("rotate").status == 0
+    assert store.get(registry.ITEM) is not None

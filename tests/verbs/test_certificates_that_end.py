@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from values import spec
 from worlds.by_hand import by_hand
+from worlds.effects import Stroke
+from worlds.rotators import releasing
 from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import ROTATION, World
@@ -70,3 +72,39 @@ def test_a_current_key_that_is_refused_before_its_certificate_ends_is_not_rotate
     world.server.edit(world.prefix, jwtAudience="", jwtAttributeUserId="another")
     assert story.run("rotate --now").exit == 1
     assert world.shown() == world.made[0].fingerprint
+
+
+@pytest.mark.parametrize("command", ["rotate", "recover"])
+def test_an_undo_to_a_certificate_that_has_ended_meanwhile(story: Story, world: World, command: str) -> None:
+    """Nothing more comes of the change, and a new one can begin."""
+    story.run("create-proxy")
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rotate --now", Stroke("PUT qrs", 2, "crash after")).crashed
+    world.server.restart()
+    world.timeline.elapse(140 * DAY)
+    failed = story.run(command)
+    assert (failed.exit, "has ended" in failed.message) == (4, True)
+    assert story.run("rotate --now").exit == 0
+    world.check_logins()
+
+
+def test_the_end_of_a_rotation_whose_certificate_has_ended_meanwhile(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("set", 5, "crash after")).crashed
+    world.timeline.elapse(140 * DAY)
+    ended = story.run("rotate")
+    assert (ended.exit, "a new key is due" in ended.message) == (0, True)
+    assert story.run("rotate").exit == 0
+    assert world.shown() == world.made[-1].fingerprint
+    world.check_logins()
+
+
+def test_a_first_key_whose_certificate_has_ended_before_it_was_proven(story: Story, world: World) -> None:
+    assert story.run("create-proxy", Stroke("GET proxy", 1, "crash before")).crashed
+    world.timeline.elapse(140 * DAY)
+    failed = story.run("create-proxy")
+    assert (failed.exit, failed.hint.startswith("its certificate has ended: delete the virtual proxy")) == (1, True)
+    world.server.delete(world.prefix)
+    assert story.run("release", verb=releasing).exit == 0
+    assert story.run("create-proxy").exit == 0
+    world.check_logins()

@@ -1,14 +1,19 @@
 """A keyring that has lost an item or two: what the rest of it can still do, and what a person is told to do is what works."""
 
+import sqlite3
+
 import pytest
 from worlds.effects import Stroke
 from worlds.keyring import KEY
 from worlds.rotators import adopting, replacing
+from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
 
 from rotator.adoption import release
+from rotator.keystore import registry
 from rotator.model import Stage
+from rotator.state import database
 
 
 def lose_certificate(world: World, stage: Stage) -> None:
@@ -126,3 +131,88 @@ def test_a_lost_key_of_a_virtual_proxy_that_was_deleted(story: Story, world: Wor
     assert story.run("create-proxy").exit == 4
     assert story.run("release", verb=lambda scene: release(scene, None)).exit == 0
     assert story.run("create-proxy").exit == 0
+
+
+@pytest.mark.parametrize("command", ["rotate", "recover"])
+def test_a_change_whose_way_back_is_lost_stays_where_somebody_can_log_in(
+    story: Story, world: World, command: str
+) -> None:
+    """A proxy that is down is no reason to go back to a certificate whose key nobody has."""
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, "crash after")).crashed
+    lose_keys(world, world.made[0].fingerprint)
+    world.server.node(HOSTS[1]).down = True
+    failed = story.run(command)
+    assert (failed.exit, "does not give its key" in failed.message) == (4, True)
+    assert world.shown() == world.made[1].fingerprint
+    world.server.node(HOSTS[1]).down = False
+    assert story.run(command).exit == 0
+    world.check_logins()
+
+
+def test_a_change_whose_way_back_is_lost_and_a_keyring_that_does_not_note_its_end(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, "crash after")).crashed
+    lose_keys(world, world.made[0].fingerprint)
+    failed = story.run("rotate", Stroke("set", 1, "refused"))
+    assert (failed.exit, "it stays in place" in failed.message) == (4, True)
+    assert story.run("recover").exit == 0
+    world.check_logins()
+
+
+def test_a_lost_key_is_not_put_back_where_the_keyring_does_not_note_the_new_one(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    lost = world.made[0].fingerprint
+    lose_keys(world, lost)
+    replaced = replacing(lost, lost=True)
+    promotion = Stroke("set", 5, "refused")
+    assert story.run("recover --replace-lost-key", promotion, verb=replaced).exit == 4
+    assert world.shown() == world.made[1].fingerprint
+    assert story.run("recover").exit == 0
+    world.check_logins()
+
+
+def test_a_replacement_on_its_way_back_whose_certificate_is_lost_goes_forward(story: Story, world: World) -> None:
+    """There is nothing to put back, but the key that is there may log in by now."""
+    story.run("create-proxy")
+    world.lose_keyring(world.one, {})
+    world.one.lose_state()
+    shown = world.made[0].fingerprint
+    world.server.node(HOSTS[1]).stuck = True
+    replaced = replacing(shown, lost=False)
+    assert story.run("adopt --replace-key", Stroke("PUT qrs", 2, "crash before"), verb=replaced).crashed
+    world.server.restart()
+    intent = world.one.ring().intent
+    assert intent is not None
+    assert (intent.undoing, intent.before_certificate is not None) == (True, True)
+    items = world.one.keyring.items
+    world.lose_keyring(
+        world.one, {name: text for name, text in items.items() if str(intent.before_certificate)[:32] not in name}
+    )
+    assert story.run("rotate").exit == 0
+    world.check_logins()
+
+
+def test_the_item_that_names_the_sites_is_lost_alone(story: Story, world: World) -> None:
+    """The keys are there yet, under an id that the journal knows."""
+    story.run("create-proxy")
+    items = world.one.keyring.items
+    world.lose_keyring(world.one, {name: text for name, text in items.items() if name != registry.ITEM})
+    for command in ("verify", "rotate", "rotate --now", "recover"):
+        assert story.run(command).exit == 0
+    assert len({name.partition("/")[0] for name in world.one.keyring.items}) == 2
+
+
+def test_keys_under_several_ids_are_not_chosen_from(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    items = world.one.keyring.items
+    (site,) = {name.partition("/")[0] for name in items} - {registry.ITEM}
+    others = {name.replace(site, "0" * 12): text for name, text in items.items() if name.startswith(site)}
+    with sqlite3.connect(world.one.state / database.FILE) as journal:
+        journal.execute("INSERT INTO generation SELECT replace(ring, ?, ?), number FROM generation", (site, "0" * 12))
+    journal.close()
+    world.lose_keyring(world.one, {name: text for name, text in items.items() if name != registry.ITEM} | others)
+    before = dict(world.one.keyring.items)
+    failed = story.run("rotate --now")
+    assert (failed.exit, "under 2 ids" in failed.message) == (1, True)
+    assert world.one.keyring.items == before

@@ -1,5 +1,8 @@
 """keys prune: what goes for good, and what stays."""
 
+from dataclasses import replace
+from types import MappingProxyType
+
 import pytest
 from worlds.by_hand import by_hand, certificate_of
 from worlds.effects import Stroke
@@ -8,6 +11,7 @@ from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
 
+from rotator.model import ProbeRoute
 from rotator.recovery import prune
 
 
@@ -84,3 +88,15 @@ def test_a_key_that_somebody_put_in_place_counts_as_sent(story: Story, world: Wo
         world.timeline.elapse(days * 86400)
         assert story.run("keys prune", verb=pruning(0)).exit == 0
         assert world.made[1].fingerprint in world.one.keyring.fingerprints()
+
+
+def test_nothing_that_was_sent_goes_where_no_proxy_is_asked(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    for _ in range(3):
+        story.run("rotate --now")
+    world.timeline.elapse(9 * 86400)
+    unasked = {host: ProbeRoute(skip=True) for host in HOSTS}
+    world.one.site = replace(world.one.site, probe=MappingProxyType(unasked))
+    ended = story.run("keys prune", verb=pruning(0))
+    assert ended.result is not None
+    assert ended.result.extra["deleted"] == []

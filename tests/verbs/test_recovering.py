@@ -274,3 +274,33 @@ def test_what_was_found_is_told_by_a_server_that_falls_silent_then(story: Story,
     ended = story.run("recover", Stroke("GET qrs", 4, "503", times=99))
     assert ended.exit == 4
     assert "rotator create-proxy portal" in ended.hint
+
+
+def pasted_rubbish(story: Story, world: World) -> None:
+    """Somebody pastes a text that no reader of the world's can read either."""
+    world.watch = lambda: None  # type: ignore[method-assign]
+    world.shown = world.served = lambda *_: None  # type: ignore[method-assign, assignment]
+    by_hand(world, "garbage")
+    story.note("somebody pastes a certificate that cannot be read")
+
+
+def test_a_certificate_that_cannot_be_read_is_not_none(story: Story, world: World) -> None:
+    """Whoever lost the keyring must not be told that there is no key: nothing would ever be due again."""
+    story.run("create-proxy")
+    world.lose_keyring(world.one)
+    pasted_rubbish(story, world)
+    for command in ("rotate", "recover", "rotate"):
+        assert story.run(command).exit == 4
+    refused = story.run("adopt", verb=adopting(world.made[0]))
+    assert (refused.exit, "adopt portal --replace-key" in refused.hint) == (1, True)
+
+
+def test_a_first_key_is_not_put_over_what_cannot_be_read(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    by_hand(world, "")
+    world.lose_keyring(world.one)
+    world.one.lose_state()
+    assert story.run("create-proxy", Stroke("PUT qrs", 1, "crash before")).crashed
+    pasted_rubbish(story, world)
+    assert story.run("rotate").exit == 4
+    assert (world.server.virtual_proxy(world.prefix) or {})["jwtPublicKeyCertificate"] == "garbage"
