@@ -14,6 +14,7 @@ from rotator.model import (
     Result,
     Ring,
     Stage,
+    VirtualProxy,
     counted,
     short,
 )
@@ -33,7 +34,7 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
     ring = scene.world.keystore.ring()
     observed = looking.look(scene, ring)
     shown = observed.virtual_proxy.fingerprint
-    _check_settled(scene, ring, shown)
+    _check_settled(scene, ring, observed.virtual_proxy)
     if shown is None:
         raise Refused(
             f"{name}: the virtual proxy {scene.spec.prefix!r} holds no certificate that can be read, so no key fits it",
@@ -87,7 +88,7 @@ def replace_key(scene: Scene, confirmed: str, command: str = "adopt {} --replace
     ring = scene.world.keystore.ring()
     with scene.world.journal.step(looking.LOOK):
         observed = looking.observe(scene, ring)
-        _check_settled(scene, ring, observed.virtual_proxy.fingerprint)
+        _check_settled(scene, ring, observed.virtual_proxy)
         check_confirmed(name, observed.virtual_proxy.fingerprint, confirmed, command.format(name))
         cuts = looking.cuts_of_change(scene, observed.proxies)
     looking.ask(scene, cuts)
@@ -173,7 +174,7 @@ def _let_go(scene: Scene, ring: Ring, *, taken: bool) -> tuple[Fingerprint | Non
         raise
     if there is None:
         return None, f"there is no virtual proxy with the prefix {scene.spec.prefix!r}"
-    _check_settled(scene, ring, there.fingerprint)
+    _check_settled(scene, ring, there)
     shown = ring.known(there.fingerprint)
     if shown is not None and shown.stage is not Stage.CURRENT and intents.held(scene, shown):
         raise drift(name, ring, there)
@@ -190,13 +191,15 @@ def _unasked(name: str, *, keepable: bool) -> str:
     return f"nothing was deleted; release it once the server answers (rotator doctor); if it is gone for good: {gone}"
 
 
-def _check_settled(scene: Scene, ring: Ring, shown: Fingerprint | None) -> None:
+def _check_settled(scene: Scene, ring: Ring, observed: VirtualProxy) -> None:
     """Raise Refused while a change is under way: taking or giving up a key in its middle would lose its way back.
 
     Where the server shows neither end of the change, somebody else has overtaken it; where the keys of it are lost,
     nothing can end it. Then it can only be given up.
     """
-    if ring.intent is None or looking.found(scene, ring, shown).finding is not Finding.UNFINISHED:
+    if ring.intent is None or intents.pasted_unread(ring.intent, observed):
+        return
+    if looking.found(scene, ring, observed.fingerprint).finding is not Finding.UNFINISHED:
         return
     hint = f"finish it first: rotator {intents.finishing(ring.intent)} {scene.spec.name}"
     if ring.intent.kind is IntentKind.FIRST_KEY:

@@ -165,7 +165,7 @@ class Drift(PersonNeeded):
 
 
 class UnknownState(PersonNeeded):
-    """Whether a change reached the server is not known, and the server cannot be asked."""
+    """Whether a change is in place is not known: the server cannot be asked, or its answers do not agree."""
 
 
 class RestoredKeyring(PersonNeeded):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from rotator import certificates
 from rotator.errors import KeyNotFound, KeyStoreCorrupt, KeyStoreError
-from rotator.keys import PrivateKey, inspect_certificate
+from rotator.keys import PrivateKey, digest, inspect_certificate
 from rotator.model import Fingerprint, Intent, IntentKind, KeyVersion, Ring, Stage, VirtualProxy, short
 from rotator.planning import stages
 from rotator.scene import Scene
@@ -108,6 +108,12 @@ def discard(scene: Scene, version: KeyVersion) -> None:
             keystore.save(stages.without(ring, version))
     except KeyStoreError as error:
         scene.world.tell(f"the unused key {short(version.fingerprint)} stays in the keyring: {error.message}")
+
+
+def pasted_unread(intent: Intent, virtual_proxy: VirtualProxy) -> bool:
+    """Whether somebody has put a text there since that cannot be read: it looks like none, and may let them in."""
+    text = virtual_proxy.certificate
+    return virtual_proxy.fingerprint is None and bool(text.strip()) and digest(text) != intent.before_certificate
 
 
 def finishing(intent: Intent) -> str:

@@ -46,6 +46,8 @@ def _recovered(scene: Scene) -> Result:
         raise
     virtual_proxy = observed.virtual_proxy
     found = looking.found(scene, ring, virtual_proxy.fingerprint)
+    if found.finding is Finding.NOTHING and virtual_proxy.certificate.strip():
+        raise problem(scene.spec.name, ring, virtual_proxy, found)
     scene.world.tell(f"found: {found.finding}; {found.way}")
     if found.way is Way.CONCLUDE:
         return _concluded(scene, observed)
@@ -55,8 +57,6 @@ def _recovered(scene: Scene) -> Result:
         _accept_uncontested(scene)
         raise problem(scene.spec.name, ring, virtual_proxy, found)
     if found.finding is Finding.NOTHING:
-        if virtual_proxy.certificate.strip():
-            raise problem(scene.spec.name, ring, virtual_proxy, found)
         ring = looking.remember(scene, ring, virtual_proxy)
         message = "neither the server nor the keyring has a key of it"
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
@@ -239,8 +239,8 @@ def prune(scene: Scene, keep: int) -> Result:
     """Delete retired keys for good, all but the `keep` newest. The server is asked first; without an answer none goes.
 
     One that was ever sent goes only where each proxy that can be tested refuses it, and lets in the key that the server
-    shows: a clock that is wrong here may have made it look old while a proxy still serves it. A key goes before its line in the ring: cut
-    short, the next prune goes on.
+    shows: a clock that is wrong here may have made it look old while a proxy still serves it. A key goes before its line in
+    the ring: cut short, the next prune goes on.
     """
     ring = scene.world.keystore.ring()
     observed = looking.look(scene, ring)

@@ -96,10 +96,7 @@ def _first_key_again(scene: Scene, virtual_proxy: VirtualProxy) -> str:
     name = scene.spec.name
     again = f"again: rotator create-proxy {name}"
     if certificates.ended(scene, virtual_proxy.not_after):
-        return (
-            f"its certificate has ended: delete the virtual proxy in the QMC, where nobody can have logged in through it "
-            f"since, then rotator release {name}, and {again}"
-        )
+        return f"its certificate has ended: take it out of the virtual proxy in the QMC, or delete that there, then {again}"
     return f"look at the proxies named (rotator doctor), then {again}"
 
 

@@ -197,8 +197,13 @@ def _ending_planned(scene: Scene, observed: looking.Observed) -> Result:
 def _ended(scene: Scene, observed: looking.Observed) -> Result:
     """The end of a rotation that promoted its key and was cut short then, and no more: none begins here."""
     ring, checks = _tested(scene, observed)
-    proven = "is proven" if verification.all_passed(checks) else "has a certificate that has ended: a new key is due"
-    message = f"the key {short(intents.current(ring).fingerprint)}, which an earlier run put in place, {proven}"
+    if not verification.all_passed(checks):
+        raise VerificationFailed(
+            f"{scene.spec.name}: the certificate of the current key has ended, and it is refused: "
+            f"{verification.worst_of(checks)}",
+            hint=f"put a new key in its place: rotator rotate {scene.spec.name} --now",
+        ).with_checks(checks)
+    message = f"the key {short(intents.current(ring).fingerprint)}, which an earlier run put in place, is proven"
     return scene.result(ring, Outcome.RECOVERED, "Ended", message, checks, virtual_proxy=observed.virtual_proxy)
 
 

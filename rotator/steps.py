@@ -20,7 +20,7 @@ from rotator.errors import (
     UnknownState,
     VerificationFailed,
 )
-from rotator.intents import Change, finishing, held, opened, version_of, withdraw
+from rotator.intents import Change, finishing, held, opened, pasted_unread, version_of, withdraw
 from rotator.keys import PrivateKey, digest, inspect_certificate
 from rotator.model import (
     Check,
@@ -104,8 +104,8 @@ def set_certificate(
     PUT may still be on its way: that one is noted as sent anew first, which also shows that the keyring can be written.
     """
     intent = opened(ring)
-    if resumed:
-        _check_unread(scene, intent, virtual_proxy)
+    if resumed and pasted_unread(intent, virtual_proxy):
+        raise unknown_certificate(scene.spec.name, virtual_proxy)
     ring, text = certificates.text_of(scene, ring, version_of(ring, intent.after))
     if resumed:
         ring = scene.world.keystore.save(stages.opened(ring, intent, virtual_proxy.modified))
@@ -122,13 +122,6 @@ def set_certificate(
             )
             error.hint = f"{error.hint}; {goes_on}" if error.hint else goes_on
         raise
-
-
-def _check_unread(scene: Scene, intent: Intent, virtual_proxy: VirtualProxy) -> None:
-    """Raise Drift where somebody has put a text there since that cannot be read: it looks like none, and may let them in."""
-    text = virtual_proxy.certificate
-    if virtual_proxy.fingerprint is None and text.strip() and digest(text) != intent.before_certificate:
-        raise unknown_certificate(scene.spec.name, virtual_proxy)
 
 
 def put_back(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, version: KeyVersion) -> VirtualProxy:

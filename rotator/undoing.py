@@ -8,7 +8,7 @@ from rotator.errors import Drift, KeyNotFound, KeyStoreError, NotFound, RotatorE
 from rotator.intents import Change
 from rotator.model import Check, Intent, IntentKind, ProxyService, Ring, Stage, VirtualProxy
 from rotator.planning import stages
-from rotator.planning.drift import taken_in
+from rotator.planning.drift import out_of_loss, taken_in
 from rotator.scene import Scene
 from rotator.setting import named, put
 
@@ -25,17 +25,18 @@ def undo(
     """Put back what was there, and test it. Returns the error to raise, which tells the `cause` and the way back.
 
     Raises UndoFailed, naming both causes and what to do by hand, where the old key is not proven to be back; the
-    intent then stays open, on its way back. A key of ours that the keyring does not give is not gone back to: what is
-    there now may be the only one that logs in, and the next run goes forward with it.
+    intent then stays open, on its way back. A key of ours that the keyring does not give is gone back to only where
+    every proxy refuses the new one: else that may be the only one that logs in, and the next run goes forward with it.
     """
-    if change.old is None and ring.known(change.intent.before) is not None and not _given_up(change.intent):
+    lost = change.old is None and ring.known(change.intent.before) is not None and not _given_up(change.intent)
+    if lost and not verification.refused_everywhere(failed):
         raise UndoFailed(
             f"{scene.spec.name}: {cause}; and the old certificate was not put back: the keyring does not give its key, "
             f"{named(change.intent.before)}, so nobody could see that it logs in",
             hint=f"{_on_the_proxies(scene)}; or restore the keyring from a backup, and then the same",
         ).with_checks(failed)
     with scene.world.journal.step("undo", change.intent.before):
-        return _undone(scene, ring, change, virtual_proxy, proxies, failed, f"{scene.spec.name}: {cause}")
+        return _undone(scene, ring, change, virtual_proxy, proxies, failed, f"{scene.spec.name}: {cause}", lost=lost)
 
 
 def _undone(
@@ -46,6 +47,8 @@ def _undone(
     proxies: Sequence[ProxyService],
     failed: Sequence[Check],
     cause: str,
+    *,
+    lost: bool,
 ) -> Undone:
     before = change.intent.before
     scene.world.tell(f"putting {named(before)} back")
@@ -84,6 +87,12 @@ def _undone(
             hint=_on_the_proxies(scene),
         ).with_checks((*failed, *back))
     _note(scene, ring, change.intent)
+    if lost:
+        raise UndoFailed(
+            f"{cause}; the old certificate is back, but the keyring does not give its key, {named(before)}, so nobody "
+            "could see that it logs in",
+            hint=out_of_loss(scene.spec.name),
+        ).with_checks(failed)
     again = "rotate" if change.intent.kind is IntentKind.ROTATE else "try"
     return Undone(
         f"{cause}; undone: the certificate that was there is back" + (", and its key logs in" if back else ""),

@@ -207,8 +207,15 @@ def all_passed(checks: Sequence[Check]) -> bool:
 
 
 def decided(checks: Sequence[Check]) -> bool:
-    """Whether each proxy that was asked has let somebody in or refused to: none was down, or gave an answer of another kind."""
-    return all(check.skipped or check.result in (CheckResult.PASSED, CheckResult.FAILED) for check in checks)
+    """Whether each proxy that was asked, at least one, has let somebody in or refused to: none was down, or made no sense."""
+    counted = [check for check in checks if not check.skipped]
+    return bool(counted) and all(check.result in (CheckResult.PASSED, CheckResult.FAILED) for check in counted)
+
+
+def refused_everywhere(checks: Sequence[Check]) -> bool:
+    """Whether each proxy that was asked, at least one, has refused the key."""
+    counted = [check for check in checks if not check.skipped]
+    return bool(counted) and all(check.result is CheckResult.FAILED for check in counted)
 
 
 def worst_of(checks: Sequence[Check]) -> str:

@@ -30,8 +30,7 @@ def due(context: typer.Context, names: Names = None, site: SiteName = None, as_j
 
     def verdict(spec: ProxySpec) -> Result:
         now = datetime.now(UTC)
-        ring = keyring.keystore(spec).ring()
-        keyring.check_whole(spec, ring)  # else nothing would ever be due again
+        ring = keyring.whole_ring(spec)  # of one that is not, nothing would ever be due again
         found = decide(spec, ring, now)
         if found.reason is DueReason.NO_WINDOW:
             from rotator.planning.windows import no_window

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from rotator.cli.output import told
 from rotator.config import place
-from rotator.errors import ConfigError, JournalError, KeyStoreCorrupt
+from rotator.errors import ConfigError, JournalError
 from rotator.keystore import registry
 from rotator.keystore.backends import keyring_name, open_store, unfinished
 from rotator.keystore.key_items import KeyItems
 from rotator.model import Config, ProxySpec, Ring, Site
 from rotator.state import directory, lock
-from rotator.state.journal import generation, sites
+from rotator.state.journal import generation, site_id
 
 
 if TYPE_CHECKING:
-    from rotator.keystore.registry import Registry
+    from rotator.keystore.registry import Registry, SiteEntry
     from rotator.ports import Journal, SecretStore
 
 
@@ -63,7 +63,7 @@ class Keyring:
             return self._items(self._registry, spec)
         with lock.held(state, "keyring", "registry", datetime.now(UTC), wait=REGISTRY_WAIT):
             found = registry.read(self.store) or self._registry
-            entered = found.with_site(site.name, site.qrs, self._remembered(found, spec))
+            entered = found.with_site(site.name, site.qrs, self._remembered(found, site))
             with journal.effect("store item", registry.ITEM):
                 registry.write(self.store, entered)
             with journal.effect("mark state directory"):
@@ -81,38 +81,37 @@ class Keyring:
     def _items(self, found: "Registry", spec: ProxySpec) -> KeyItems:
         site = self._config.sites[spec.site]
         entry = found.find(site.name, site.qrs)
-        site_id = entry.id if entry else self._remembered(found, spec) or site.name
-        return KeyItems(self.store, site_id, spec.prefix)
+        known = entry.id if entry else self._remembered(found, site)
+        return KeyItems(self.store, known or site.name, spec.prefix)
 
-    def _remembered(self, found: "Registry", spec: ProxySpec) -> str | None:
-        """The site's id where the registry does not have the site: it was lost, or not given, and its keys are there yet.
+    def _remembered(self, found: "Registry", site: Site) -> str | None:
+        """The id of a site that the registry does not have, as the journal knows it: its keys may be there under it yet.
 
-        The journal knows the ids of earlier runs. Raises KeyStoreCorrupt where keys are there under several.
+        So the registry's item lost alone, or not given once, loses no key.
         """
-        site = self._config.sites[spec.site]
-        if found.find(site.name, site.qrs) is not None:
-            return None
+        known = None
         with suppress(JournalError):  # a damaged one is told by the run that wants to write to it
-            ids = sites(self._config.state, spec.prefix) - {known.id for known in found.sites}
-            there = [site_id for site_id in sorted(ids) if KeyItems(self.store, site_id, spec.prefix).ring().keys]
-            if len(there) > 1:
-                raise KeyStoreCorrupt(
-                    f"{spec.name}: the item {registry.ITEM} in the keyring does not name the site {site.name!r} any more, "
-                    f"and keys of the prefix {spec.prefix!r} are there under {len(there)} ids",
-                    hint="restore the keyring from a backup",
-                )
-            return there[0] if there else None
-        return None
+            known = site_id(self._config.state, site.name, registry.address(site.qrs))
+        return None if known in {other.id for other in found.sites} else known
 
-    def check_whole(self, spec: ProxySpec, ring: Ring) -> None:
-        """Raise RestoredKeyring for a keyring that was lost or is an older copy, by what the journal knows of it."""
-        known = 0
+    def entry(self, spec: ProxySpec) -> "SiteEntry":
+        """How the registry has the site of a virtual proxy, whose keys have been opened for writing."""
+        site = self._config.sites[spec.site]
+        entry = self._registry.find(site.name, site.qrs)
+        assert entry is not None  # noqa: S101 - `writable` has entered it
+        return entry
+
+    def whole_ring(self, spec: ProxySpec) -> Ring:
+        """The ring of a virtual proxy. Raises RestoredKeyring where the journal knows of later changes of it."""
+        known, items = 0, self.keystore(spec)
         with suppress(JournalError):  # as above
-            known = generation(self._config.state, self.keystore(spec).base, self.site_ids)
+            known = generation(self._config.state, items.base, self.site_ids)
+        ring = items.ring()  # after the journal, which is behind it while another run works
         if known > ring.generation:
             from rotator.planning.drift import restored
 
             raise restored(spec.name, ring.generation, known)
+        return ring
 
 
 def belonging(config: Config, store: "SecretStore", *, moved_too: bool = False) -> "tuple[Registry | None, str | None]":

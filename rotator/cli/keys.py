@@ -137,13 +137,13 @@ def export(
         )
     keyring = Keyring(session.config)
     keystore = keyring.keystore(spec)
-    ring = keystore.ring()
     try:
-        keyring.check_whole(spec, ring)
+        ring = keyring.whole_ring(spec)
     except RestoredKeyring as error:
         if private:
             raise  # whoever gets it may be kept out
-        say(f"rotator: this may be out of date: {error.message}")
+        say(f"rotator: this may be out of date: {error.message}; {error.hint}")
+        ring = keystore.ring()
     version: KeyVersion | None
     told: dict[str, Json] = {"output": str(output) if output else None}
     if private and output is not None:

@@ -44,12 +44,12 @@ def token(
     who = _user(user, spec)
     extra = _claims(claim or (), spec)
     keystore = wiring.keyring.keystore(spec)
-    ring = keystore.ring()
     try:
-        wiring.keyring.check_whole(spec, ring)
+        ring = wiring.keyring.whole_ring(spec)
     except RestoredKeyring as error:
         # It may log in all the same, and users wait for it.
-        say(f"rotator: the token may not log in: {error.message}")
+        say(f"rotator: the token may not log in: {error.message}; {error.hint}")
+        ring = keystore.ring()
     version, virtual_url = _signing(wiring, spec, ring, as_json=as_json)
     key = keystore.key(version)
     claims: dict[str, Json] = {

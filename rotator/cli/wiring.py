@@ -127,6 +127,8 @@ class Wiring:
     def _recorded(self, spec: ProxySpec, journal: Journal, *, recovering: bool) -> Scene:
         """The same for writing: every change is in the journal."""
         items: KeyItems = self.keyring.writable(spec, journal)
+        entry = self.keyring.entry(spec)
+        journal.note_site(entry.id, entry.name, entry.qrs)
         access = self.access(self._session.config.sites[spec.site])
         keystore = RecordedKeyStore(
             items,

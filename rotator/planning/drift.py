@@ -82,12 +82,14 @@ def lost_key(name: str, ring: Ring, observed: VirtualProxy | None) -> Drift:
             hint=f"restore the keyring from a backup; if the key is lost for good, begin anew: rotator release {name}, "
             f"then rotator create-proxy {name}",
         )
-    return Drift(
-        said,
-        hint=(
-            f"restore the keyring from a backup, or take the key in where somebody has it: rotator adopt {name} --key "
-            f"FILE; if it is lost for good, put a fresh one in its place: rotator recover {name} --replace-lost-key"
-        ),
+    return Drift(said, hint=out_of_loss(name))
+
+
+def out_of_loss(name: str) -> str:
+    """What to do about a key that is served and that the keyring does not give."""
+    return (
+        f"restore the keyring from a backup, or take the key in where somebody has it: rotator adopt {name} --key "
+        f"FILE; if it is lost for good, put a fresh one in its place: rotator recover {name} --replace-lost-key"
     )
 
 

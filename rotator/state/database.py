@@ -67,6 +67,9 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ALTER TABLE run ADD COLUMN seconds REAL;
     ALTER TABLE event ADD COLUMN seconds REAL
     """,
+    """
+    CREATE TABLE site (id TEXT PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL)
+    """,
 )
 """The schema, one entry per version: `PRAGMA user_version` counts those that a file has been through."""
 OPEN: Final = "open"
@@ -75,6 +78,8 @@ WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given up"
 """The states of a notice."""
 WITH_OUTBOX: Final = 2
 """The version since which there are notices and figures: who only reads may meet an older file."""
+WITH_SITES: Final = 4
+"""The version since which the ids of sites are noted."""
 DAMAGE: Final = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError)
 """What comes of a file whose bytes are wrong: SQLite notices some, others are a text that is no UTF-8, a time or a column
 that there is not."""

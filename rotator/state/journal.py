@@ -148,6 +148,16 @@ class Journal:
             self._lost(error)
             return 0
 
+    def note_site(self, site_id: str, name: str, address: str) -> None:
+        """Remember which site an id of the keyring is of, where that is news."""
+        try:
+            known = self._database.execute("SELECT id, name, address FROM site WHERE id = ?", (site_id,)).fetchone()
+        except database.DAMAGE as error:
+            self._lost(error)
+            return
+        if known is None or tuple(known) != (site_id, name, address):
+            self._write("INSERT OR REPLACE INTO site (id, name, address) VALUES (?, ?, ?)", (site_id, name, address))
+
     def note_generation(self, ring: str, number: int) -> None:
         """Remember the generation of a ring."""
         self._write("INSERT OR REPLACE INTO generation (ring, number) VALUES (?, ?)", (ring, number))
@@ -187,8 +197,8 @@ class Ending:
 def generation(state: Path, ring: str, sites: Collection[str]) -> int:
     """The generation of a ring (`SITE-ID/PREFIX`) that was last written, 0 where none was. Raises JournalError.
 
-    `sites` are the ids that the keyring knows. One that has lost everything gets new ids: then it is that of the ring of
-    this prefix under an id that is known no more.
+    `sites` are the ids that the keyring knows. One that has lost everything may have new ids: then it is that of the ring
+    of this prefix under an id that is known no more, and of which it was not noted which site it is of.
     """
     with database.reading(state) as opened:
         return 0 if opened is None else _generation(opened, ring, sites)
@@ -199,16 +209,19 @@ def _generation(opened: sqlite3.Connection, ring: str, sites: Collection[str]) -
     if ring in known:
         return int(known[ring])
     prefix = ring.partition("/")[2]
+    if database.version(opened, Path(database.FILE)) >= database.WITH_SITES:
+        sites = {*sites, *(noted for (noted,) in opened.execute("SELECT id FROM site").fetchall())}
     others = [(*name.partition("/")[::2], int(number)) for name, number in known.items()]
     return max((number for site, of, number in others if of == prefix and site not in sites), default=0)
 
 
-def sites(state: Path, prefix: str) -> frozenset[str]:
-    """The ids of the sites that rings of this prefix were ever written under. Raises JournalError."""
-    with database.reading(state) as opened:
-        rings = [] if opened is None else opened.execute("SELECT ring FROM generation").fetchall()
-    named = [ring.partition("/") for (ring,) in rings]
-    return frozenset(site for site, _, of in named if of == prefix)
+def site_id(state: Path, name: str, address: str) -> str | None:
+    """The id that the keyring last had for the site of this name, else for the one at this address. Raises JournalError."""
+    with database.reading(state, database.WITH_SITES) as opened:
+        rows = [] if opened is None else opened.execute("SELECT id, name, address FROM site").fetchall()
+    found = next((row for row in rows if row["name"] == name), None)
+    found = found or next((row for row in rows if row["address"] == address), None)
+    return str(found["id"]) if found else None
 
 
 def read(state: Path, names: Sequence[tuple[str, str]], limit: int) -> tuple[Run, ...]:

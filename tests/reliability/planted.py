@@ -40,8 +40,8 @@ PLANTED: Final = (
     Planted(
         "an undo that does not read first",
         "setting.py",
-        "            _check_start(scene, virtual_proxy, start)\n",
-        "",
+        "            _check_start(scene, virtual_proxy, start)\n            check_complete(",
+        "            check_complete(",
         "tests/reliability/test_undo.py::test_an_undo_leaves_alone_what_somebody_put_there_meanwhile",
     ),
     Planted(

@@ -197,14 +197,40 @@ def test_an_older_copy_of_the_keyring_is_told_by_what_reads_keys_alone(portal: S
     assert "rotator recover portal" in refused.err
 
 
+def lose_sites(sandbox: Sandbox) -> SealedFiles:
+    """The item that names the sites, and nothing else."""
+    store = SealedFiles(sandbox.folder / "keys", master_key((sandbox.folder / "master.key").read_bytes(), "x"))
+    store.delete(registry.ITEM)
+    return store
+
+
 @pytest.mark.parametrize("command", ["due", "token"])
 def test_the_item_that_names_the_sites_is_lost_alone(portal: Sandbox, command: str) -> None:
     """What only reads finds the keys by the journal, too."""
-    store = SealedFiles(portal.folder / "keys", master_key((portal.folder / "master.key").read_bytes(), "x"))
-    store.delete(registry.ITEM)
+    store = lose_sites(portal)
     arguments = ("portal", "--user", r"CORP\alice") if command == "token" else ()
     ended = portal.rotator(command, *arguments)
     assert (ended.status, ended.err) == (1 if command == "due" else 0, "")
     assert store.get(registry.ITEM) is None
     assert portal.rotator("rotate").status == 0
     assert store.get(registry.ITEM) is not None
+
+
+def test_after_that_the_first_run_is_of_a_virtual_proxy_that_has_no_key_yet(portal: Sandbox) -> None:
+    other = '\n[proxy.other]\nsite = "sandbox"\nprefix = "other"\n[proxy.other.rotation]\nwindow = ["any"]\n'
+    portal.config.write_text(portal.config.read_text() + other)
+    lose_sites(portal)
+    assert portal.rotator("create-proxy", "other", "--yes").status == 0
+    for name in ("portal", "other"):
+        assert portal.rotator("rotate", name, "--now").status == 0
+
+
+def test_after_that_no_site_takes_the_keys_of_another(portal: Sandbox) -> None:
+    portal.configure(("[proxy.portal]", f"{TWIN}[proxy.portal]"))
+    lose_sites(portal)
+    due = portal.rotator("due", "twin", "--json")
+    assert (due.status, due.result["reason"]) == (1, "NoKey")
+    portal.rotator("rotate", "twin", "--now")
+    listed = portal.rotator("keys", "list", "twin", "--json")
+    assert listed.json["results"] == [] or listed.result["fingerprint"] is None
+    assert portal.rotator("verify", "portal").status == 0

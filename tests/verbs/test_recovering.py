@@ -304,3 +304,7 @@ def test_a_first_key_is_not_put_over_what_cannot_be_read(story: Story, world: Wo
     pasted_rubbish(story, world)
     assert story.run("rotate").exit == 4
     assert (world.server.virtual_proxy(world.prefix) or {})["jwtPublicKeyCertificate"] == "garbage"
+    refused = story.run("adopt", verb=adopting(world.made[0]))
+    assert (refused.exit, "adopt portal --replace-key" in refused.hint) == (1, True)
+    replaced = replacing("none", lost=False)
+    assert story.run("adopt --replace-key", Stroke("PUT qrs", 1, "crash before"), verb=replaced).crashed
