@@ -1,8 +1,9 @@
 """rotator's command line in a child of a process that has imported it already: what a user runs, less what starting costs.
 
 Each run is a process of its own, with its own arguments, environment, folder and streams, and ends by itself; what it has in
-common with the others is only the modules that were loaded before. Where the start itself is what is tested, or the
-environment decides what is loaded, a test runs the interpreter anew.
+common with the others is only the modules that were loaded before; and sandboxes the keys of their servers and clients, each
+signed by a root of its own. Where the start itself is what is tested, or the environment decides what is loaded, a test runs
+the interpreter anew.
 
 One line of JSON and descriptors on a connection ask for a run; a line tells its process, another its wait status.
 """
@@ -10,6 +11,7 @@ One line of JSON and descriptors on a connection ask for a run; a line tells its
 import atexit
 import ctypes
 import importlib
+import itertools
 import json
 import os
 import runpy
@@ -23,6 +25,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final, NoReturn
 
 
@@ -53,6 +56,8 @@ CLONE_NEWNET: Final = 0x40000000
 NETWORK: Final = Path("/proc/thread-self/ns/net")
 """The network that a test is in, which may be its own."""
 _LARGEST: Final = 1 << 20
+_SITE_KEYS: Final = 4
+"""How many keys a sandbox makes besides that of its root."""
 
 
 def run(
@@ -149,6 +154,7 @@ def serve(address: str) -> None:
     end_with_parent()
     for library in (*LIBRARIES, "rotator.sandbox.site"):
         importlib.import_module(library)
+    give_keys()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
@@ -160,6 +166,21 @@ def serve(address: str) -> None:
                 listening.close()
                 _answer(connection)
             connection.close()
+
+
+def give_keys() -> None:
+    """Each process to come that is a sandbox makes the key of its root, the first, and takes these for all others."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    from rotator.sandbox import certificates
+
+    made = [rsa.generate_private_key(65537, certificates.KEY_BITS) for _ in range(_SITE_KEYS)]
+    following = itertools.chain([None], itertools.cycle(made))
+
+    def given(exponent: int, bits: int) -> rsa.RSAPrivateKey:
+        return next(following) or rsa.generate_private_key(exponent, bits)
+
+    vars(certificates)["rsa"] = SimpleNamespace(generate_private_key=given)
 
 
 def end_with_parent() -> None:
