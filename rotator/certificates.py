@@ -19,6 +19,11 @@ def ended(scene: Scene, not_after: datetime | None) -> bool:
     return not_after is not None and not_after <= _now_there(scene)
 
 
+def once_ended(scene: Scene, not_after: datetime | None) -> str | None:
+    """What to do where the certificate that is served is valid until then and has ended; None where it has not."""
+    return f"its certificate has ended: rotator rotate {scene.spec.name} --now" if ended(scene, not_after) else None
+
+
 def _now_there(scene: Scene) -> datetime:
     return scene.world.clock.now() + timedelta(seconds=scene.world.repository.clock_offset() or 0.0)
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from rotator import looking, verification
+from rotator import certificates, looking, verification
 from rotator.errors import Drift, ExitStatus, PersonNeeded, RestoredKeyring, VerificationFailed
 from rotator.intents import held
-from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Ring, Stage, short, utc
+from rotator.model import Check, CheckResult, Json, KeyVersion, Outcome, Result, Ring, Stage, VirtualProxy, short, utc
 from rotator.planning import stages
 from rotator.planning.drift import problem
 from rotator.planning.due import due
@@ -35,7 +35,7 @@ def verify(scene: Scene) -> Result:
             observed.virtual_proxy,
             observed.proxies,
         )
-        _judge(scene, ring, checks)
+        _judge(scene, ring, observed.virtual_proxy, checks)
     ring = looking.remember(scene, ring, observed.virtual_proxy)
     if ring.untested and ring.intent is None:
         ring = scene.world.keystore.save(stages.tested(ring))
@@ -45,7 +45,7 @@ def verify(scene: Scene) -> Result:
     )
 
 
-def _judge(scene: Scene, ring: Ring, checks: tuple[Check, ...]) -> None:
+def _judge(scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, checks: tuple[Check, ...]) -> None:
     name = scene.spec.name
     if verification.all_passed(checks):
         return
@@ -60,7 +60,8 @@ def _judge(scene: Scene, ring: Ring, checks: tuple[Check, ...]) -> None:
             f"{name}: the key that the server shows is refused: {verification.worst_of(failed)}{_under_way(scene, ring)}",
             hint=f"finish or undo it: rotator rotate {name}"
             if ring.intent is not None
-            else f"rotator doctor looks at clocks and links, rotator create-proxy {name} --plan at the settings",
+            else certificates.once_ended(scene, virtual_proxy.not_after)
+            or f"rotator doctor looks at clocks and links, rotator create-proxy {name} --plan at the settings",
         ).with_checks(checks)
     raise VerificationFailed(
         f"{name}: not every proxy could be tested: {verification.worst_of(checks)}",

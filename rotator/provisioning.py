@@ -264,7 +264,7 @@ def _login(
             proxies,
             patience=scene.spec.rotation.settle_timeout,
             said="the virtual proxy is as desired, but the current key does not log in everywhere",
-            hint="look closer with rotator doctor",
+            hint=certificates.once_ended(scene, virtual_proxy.not_after) or "look closer with rotator doctor",
         )
 
 

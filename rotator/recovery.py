@@ -62,8 +62,7 @@ def _recovered(scene: Scene) -> Result:
         return scene.result(ring, Outcome.UNCHANGED, found.finding, message, virtual_proxy=virtual_proxy)
     current = intents.current(ring)
     with scene.world.journal.step("test", current.fingerprint):
-        ended = certificates.ended(scene, virtual_proxy.not_after)
-        hint = f"its certificate has ended: rotator rotate {scene.spec.name} --now" if ended else None
+        hint = certificates.once_ended(scene, virtual_proxy.not_after)
         checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies, hint=hint)
         if ring.untested:
             ring, refused = steps.previous_refused(scene, ring, virtual_proxy, observed.proxies)

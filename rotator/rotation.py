@@ -201,7 +201,7 @@ def _ended(scene: Scene, observed: looking.Observed) -> Result:
         raise VerificationFailed(
             f"{scene.spec.name}: the certificate of the current key has ended, and it is refused: "
             f"{verification.worst_of(checks)}",
-            hint=f"put a new key in its place: rotator rotate {scene.spec.name} --now",
+            hint=certificates.once_ended(scene, observed.virtual_proxy.not_after),
         ).with_checks(checks)
     message = f"the key {short(intents.current(ring).fingerprint)}, which an earlier run put in place, is proven"
     return scene.result(ring, Outcome.RECOVERED, "Ended", message, checks, virtual_proxy=observed.virtual_proxy)

@@ -111,3 +111,12 @@ def test_a_first_key_whose_certificate_has_ended_before_it_was_proven(story: Sto
         by_hand(world, "")
     assert story.run("create-proxy").exit == 0
     world.check_logins()
+
+
+@pytest.mark.parametrize("command", ["verify", "create-proxy", "recover"])
+def test_whoever_looks_is_told_that_the_certificate_has_ended(story: Story, world: World, command: str) -> None:
+    story.run("create-proxy")
+    world.timeline.elapse(140 * DAY)
+    failed = story.run(command)
+    assert failed.exit in (1, 4)
+    assert failed.hint.startswith("its certificate has ended: rotator rotate portal --now")
