@@ -128,6 +128,11 @@ class Story:
         return [f"{kind} {name} {detail} {outcome}" for kind, name, detail, outcome, _ in rows]
 
 
+def counted(story: Story, label: str) -> int:
+    """How many effects of a kind a rotation has: it makes one."""
+    return story.world.one.run("rotate --now").effects.seen[label]
+
+
 def _keys(ring: Ring) -> str:
     return ", ".join(
         f"{key.fingerprint} {key.stage} {_told(key.created)} {_told(key.since)} {_told(key.not_after)}"

@@ -1,0 +1,85 @@
+"""A keyring that fails, is late or lies in the middle of a change, or to which something else writes."""
+
+import pytest
+from worlds.effects import Effects, Stroke
+from worlds.keyring import INDEX
+from worlds.telling import Story, counted
+from worlds.world import World
+
+from rotator.keystore.key_items import KeyItems
+from rotator.model import Stage
+from rotator.planning import stages
+
+
+@pytest.mark.parametrize("act", ["refused", "lost", "late", "garbled"])
+@pytest.mark.parametrize("label", ["get", "set", "delete"])
+def test_a_keyring_that_fails_at_each_call(story: Story, world: World, label: str, act: str) -> None:
+    story.brief("create-proxy")
+    most = counted(story, label)
+    for nth in range(1, most + 2):
+        before = world.shown()
+        ended = story.brief("rotate --now", Stroke(label, nth, act))
+        assert ended.exit != 1 or world.shown() == before
+        world.check_logins()
+        story.brief("recover")
+        assert story.brief("rotate --now").exit == 0
+
+
+def test_a_promotion_that_is_stored_during_its_undo(story: Story, world: World) -> None:
+    """The keyring then names a key that no proxy takes: the undo goes over it, and the rotation stays due."""
+    story.run("create-proxy")
+    first = world.shown()
+    world.timeline.elapse(31 * 86400)
+    failed = story.run("rotate", Stroke("set", 5, "garbled"))
+    assert (failed.exit, world.shown(), world.one.ring().intent) == (1, first, None)
+    assert [key.fingerprint for key in world.one.ring().keys if key.stage is Stage.CURRENT] == [first]
+    world.timeline.elapse(3600)
+    assert story.run("rotate").exit == 0
+    assert world.shown() != first
+
+
+@pytest.mark.parametrize("act", ["refused", "garbled", "late"])
+def test_a_first_key_that_the_keyring_cannot_note_as_current(story: Story, world: World, act: str) -> None:
+    """It stays: there is nothing to go back to, and the next run, an unattended one too, goes on from there."""
+    failed = story.run("create-proxy", Stroke("set", 7, act))
+    assert (failed.exit, "the first key" in failed.message) == (1, True)
+    first = world.shown()
+    assert first is not None
+    assert story.run("rotate").exit == 0
+    assert (world.shown(), world.one.current) == (first, first)
+
+
+@pytest.mark.parametrize("nth", range(1, 9))
+def test_a_keyring_that_fails_for_good(story: Story, world: World, nth: int) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now")
+    story.run("rotate --now", Stroke("set", nth, "refused", times=99))
+    story.run("rotate --now", Stroke("set", nth, "late", times=99))
+    story.run("recover")
+
+
+@pytest.mark.parametrize("nth", range(4, 12))
+def test_a_keyring_that_is_gone_in_the_middle(story: Story, nth: int) -> None:
+    story.run("create-proxy")
+    story.run("rotate --now", Stroke("get", 2 * nth, "refused", times=99), Stroke("set", 5, "refused", times=99))
+    story.run("recover")
+
+
+@pytest.mark.parametrize(("promotes", "status"), [(True, 0), (False, 4)])
+def test_something_else_writes_to_the_keyring_meanwhile(
+    story: Story, world: World, promotes: bool, status: int
+) -> None:
+    """As with another state directory, whose lock is another: what is stored is believed only where it is what was wanted."""
+    story.run("create-proxy")
+
+    def write() -> None:
+        mine, world.one.keyring.effects = world.one.keyring.effects, Effects()
+        ring = world.one.ring()
+        index = next(name for name in world.one.keyring.items if name.endswith(INDEX))
+        items = KeyItems(world.one.keyring, *index.removesuffix(INDEX).split("/", 1))
+        items.save(stages.promoted(ring, world.one.clock.now(), None) if promotes else ring)
+        world.one.keyring.effects = mine
+
+    assert story.run("rotate --now", Stroke("GET proxy", 6, None, meanwhile=write)).exit == status
+    assert story.run("recover").exit == 0
+    assert story.run("rotate --now").exit == 0
