@@ -218,7 +218,11 @@ def _generation(opened: sqlite3.Connection, ring: str, sites: Collection[str]) -
 def site_id(state: Path, name: str, address: str) -> str | None:
     """The id that the keyring last had for the site of this name, else for the one at this address. Raises JournalError."""
     with database.reading(state, database.WITH_SITES) as opened:
-        rows = [] if opened is None else opened.execute("SELECT id, name, address FROM site").fetchall()
+        rows = (
+            []
+            if opened is None
+            else opened.execute("SELECT id, name, address FROM site ORDER BY rowid DESC").fetchall()
+        )
     found = next((row for row in rows if row["name"] == name), None)
     found = found or next((row for row in rows if row["address"] == address), None)
     return str(found["id"]) if found else None
