@@ -149,14 +149,16 @@ class Journal:
             return 0
 
     def note_site(self, site_id: str, name: str, address: str) -> None:
-        """Remember which site an id of the keyring is of, where that is news."""
+        """Remember which site an id of the keyring is of, where that is news since the last one."""
+        noted = (site_id, name, address)
+        last = "SELECT id, name, address FROM site WHERE id = ? OR name = ? ORDER BY rowid DESC LIMIT 1"
         try:
-            known = self._database.execute("SELECT id, name, address FROM site WHERE id = ?", (site_id,)).fetchone()
+            known = self._database.execute(last, (site_id, name)).fetchone()
         except database.DAMAGE as error:
             self._lost(error)
             return
-        if known is None or tuple(known) != (site_id, name, address):
-            self._write("INSERT OR REPLACE INTO site (id, name, address) VALUES (?, ?, ?)", (site_id, name, address))
+        if known is None or tuple(known) != noted:
+            self._write("INSERT OR REPLACE INTO site (id, name, address) VALUES (?, ?, ?)", noted)
 
     def note_generation(self, ring: str, number: int) -> None:
         """Remember the generation of a ring."""
