@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator import intents, looking, replacement, steps
+from rotator import certificates, intents, looking, replacement, steps
 from rotator.errors import KeyMaterialError, Refused, ServerError, UsageError
 from rotator.keys import PrivateKey
 from rotator.model import (
@@ -55,7 +55,8 @@ def adopt(scene: Scene, key: PrivateKey) -> Result:
             observed.virtual_proxy,
             observed.proxies,
             said="the key fits the certificate, but does not log in everywhere",
-            hint="compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
+            hint=certificates.once_over(scene, observed.virtual_proxy.not_after)
+            or "compare user_id_claim, user_directory_claim, audience and test_claims with the virtual proxy: "
             f"rotator create-proxy {name} --plan",
         )
     current = ring.at(Stage.CURRENT)

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator.errors import KeyNotFound, KeyStoreCorrupt
+from rotator.errors import KeyNotFound, KeyStoreCorrupt, Refused, RotatorError
 from rotator.keys import PrivateKey, digest, inspect_certificate, own_certificate
 from rotator.model import KeyVersion, Ring, short
+from rotator.ports import LARGEST_OFFSET
 from rotator.scene import Scene
 
 
@@ -15,17 +16,41 @@ def made(scene: Scene, key: PrivateKey) -> str:
 
 
 def ended(scene: Scene, not_after: datetime | None) -> bool:
-    """Whether a certificate that is valid until then has ended by the server's clock: then it may let nobody in."""
-    return not_after is not None and not_after <= _now_there(scene)
+    """Whether a certificate that is valid until then has ended by the server's clock: then it may let nobody in.
+
+    Not where the two clocks are too far apart to say.
+    """
+    return not_after is not None and not_after <= _now_there(scene) and not _far_apart(scene)
 
 
 def once_ended(scene: Scene, not_after: datetime | None) -> str | None:
-    """What to do where the certificate that is served is valid until then and has ended; None where it has not."""
+    """What to do where the certificate of the current key is valid until then and has ended; None where it has not."""
     return f"its certificate has ended: rotator rotate {scene.spec.name} --now" if ended(scene, not_after) else None
+
+
+def once_over(scene: Scene, not_after: datetime | None) -> str | None:
+    """The same where the key that is served is not the current one: no rotation goes on from it."""
+    if not ended(scene, not_after):
+        return None
+    return f"its certificate has ended; put a new key in its place: rotator adopt {scene.spec.name} --replace-key"
+
+
+def check_clocks(scene: Scene, kind: type[RotatorError] = Refused) -> None:
+    """Raise an error of this kind where the two clocks are too far apart for anything that is dated, tokens too."""
+    if _far_apart(scene):
+        raise kind(
+            f"{scene.spec.name}: the clock of this machine and that of the server are a day or more apart: neither a new "
+            "certificate nor a test login would be dated right, so nothing was changed",
+            hint="set the clock that is wrong (rotator doctor tells the difference), then again",
+        )
 
 
 def _now_there(scene: Scene) -> datetime:
     return scene.world.clock.now() + timedelta(seconds=scene.world.repository.clock_offset() or 0.0)
+
+
+def _far_apart(scene: Scene) -> bool:
+    return abs(scene.world.repository.clock_offset() or 0.0) >= LARGEST_OFFSET
 
 
 def text_of(scene: Scene, ring: Ring, version: KeyVersion) -> tuple[Ring, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotator.errors import KeyMaterialError, KeyNotFound, KeyStoreCorrupt
-from rotator.keys import PublicKey, inspect_certificate, own_certificate
+from rotator.keys import CertificateInfo, PrivateKey, PublicKey, inspect_certificate, own_certificate
 from rotator.model import Digest, KeyVersion, ProxySpec, Ring, Stage
 from rotator.ports import KeyStore
 
@@ -33,12 +33,13 @@ def of_stage(spec: ProxySpec, ring: Ring, stage: Stage) -> KeyVersion:
 def public_side(spec: ProxySpec, keystore: KeyStore, stage: Stage, now: datetime) -> PublicSide:
     """That of the pending or current key; while a change is being undone, that of the certificate to put back.
 
-    A certificate whose text is lost or damaged is made anew, where its private key is held: the server and rotator go
-    by the key alone. Raises KeyNotFound, KeyStoreCorrupt, KeyMaterialError.
+    A certificate that has ended, or whose text is lost or damaged, is made anew, where its private key is held: the
+    server and rotator go by the key alone. Raises KeyNotFound, KeyStoreCorrupt, KeyMaterialError.
     """
     ring = keystore.ring()
     intent, remarks = ring.intent, []
     version: KeyVersion | None
+    private: PrivateKey | None
     if stage is Stage.CURRENT and intent is not None and intent.undoing and intent.before_certificate is not None:
         version, text = ring.known(intent.before), intent.before_certificate
         remarks.append("a change is being undone: this is the certificate that belongs on the server")
@@ -47,21 +48,33 @@ def public_side(spec: ProxySpec, keystore: KeyStore, stage: Stage, now: datetime
         keystore.key(version)
         text = version.certificate
     try:
-        key, certificate = _kept(keystore, text)
+        kept = _kept(keystore, text)
     except (KeyNotFound, KeyStoreCorrupt, KeyMaterialError) as error:
         if version is None:
             raise
-        private = keystore.key(version)
-        key, certificate = private.public, own_certificate(spec, private, now)
-        remarks.append(f"{error.message}: this one was made just now, of the same key, and is stored nowhere")
-    return PublicSide(key, certificate, version, tuple(remarks))
+        private, why = keystore.key(version), error.message
+    else:
+        ended = kept.not_after <= now
+        private, why = _held(keystore, version) if ended else None, "the certificate has ended"
+        if private is None:
+            remarks += [why] if ended else []
+            return PublicSide(kept.public, kept.pem, version, tuple(remarks))
+    remarks.append(f"{why}: this one was made just now, of the same key, and is stored nowhere")
+    return PublicSide(private.public, own_certificate(spec, private, now), version, tuple(remarks))
 
 
-def _kept(keystore: KeyStore, name: Digest) -> tuple[PublicKey, str]:
+def _held(keystore: KeyStore, version: KeyVersion | None) -> PrivateKey | None:
+    try:
+        return keystore.key(version) if version is not None else None
+    except (KeyNotFound, KeyStoreCorrupt):
+        return None
+
+
+def _kept(keystore: KeyStore, name: Digest) -> CertificateInfo:
     info = inspect_certificate(keystore.certificate(name))
     if info is None:
         raise KeyMaterialError(
             "the text in the keyring holds no certificate that can be read",
             hint="rotator recover says what can be done",
         )
-    return info.public, info.pem
+    return info

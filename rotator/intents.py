@@ -63,15 +63,23 @@ def change_of(scene: Scene, ring: Ring) -> Change:
         version = ring.known(fingerprint)
         return keystore.key(version) if version is not None and held(scene, version) else None
 
-    old = key(intent.before)
-    text: str | None
-    try:
-        text = keystore.certificate(intent.before_certificate) if intent.before_certificate else ""
-    except (KeyNotFound, KeyStoreCorrupt):
-        text = None
+    old, text = key(intent.before), _text_before(scene, intent)
     if old is not None and (text is None or _has_ended(scene, text)):
         text = certificates.made(scene, old)
     return Change(intent, key(intent.after), old, text)
+
+
+def _text_before(scene: Scene, intent: Intent) -> str | None:
+    """The certificate from before a change, empty where there was none; None where the keyring does not give it."""
+    try:
+        return scene.world.keystore.certificate(intent.before_certificate) if intent.before_certificate else ""
+    except (KeyNotFound, KeyStoreCorrupt):
+        return None
+
+
+def restorable(scene: Scene, intent: Intent) -> bool:
+    """Whether what was there before a change can be put back without a private key of it. Raises KeyStoreUnavailable."""
+    return _text_before(scene, intent) is not None
 
 
 def _has_ended(scene: Scene, text: str) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from rotator import intents
+from rotator import certificates, intents
 from rotator.errors import Drift, NotFound, PermissionDenied, Refused, TryLater
 from rotator.model import Auth, Cut, Fingerprint, ProxyService, Ring, Stage, VirtualProxy
 from rotator.planning import stages
@@ -128,7 +128,9 @@ def found(scene: Scene, ring: Ring, shown: Fingerprint | None) -> Found:
     asked |= {intent.before, intent.after} if intent else set()
     versions = [version for version in map(ring.known, asked) if version is not None]
     held = frozenset(version.fingerprint for version in versions if intents.held(scene, version))
-    return assess(Evidence(ring, shown, held, scene.world.keystore.memory()))
+    # Asked for where it decides something: a key of ours is put back by its private half.
+    text = intent is None or ring.known(intent.before) is not None or intents.restorable(scene, intent)
+    return assess(Evidence(ring, shown, held, scene.world.keystore.memory(), text=text))
 
 
 def first_step(scene: Scene, observed: Observed) -> Step:
@@ -162,6 +164,7 @@ def cuts(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
 def cuts_of_change(scene: Scene, proxies: tuple[ProxyService, ...]) -> tuple[Cut, ...]:
     """The same for a change that is to be made, the last thing looked at. Raises Refused where it must not be made."""
     scene.check_way()
+    certificates.check_clocks(scene)
     return cuts(scene, proxies)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rotator.model import (
     Cut,
@@ -101,6 +101,10 @@ class KeyStore(Protocol):
         """From now on the keyring counts as it is, though the journal may know of later changes."""
 
 
+LARGEST_OFFSET: Final = 86_400.0
+"""Seconds that a server's clock may differ before it is not believed: tokens are timed by it, and shall not outlive us."""
+
+
 class Repository(Protocol):
     """The Qlik Repository Service. Raises ServerError and its kinds.
 
@@ -111,7 +115,10 @@ class Repository(Protocol):
         """The version of the server, e.g. `30.4.0.0`."""
 
     def clock_offset(self) -> float | None:
-        """Seconds that the server's clock is ahead of ours, from the Date of its last answer; None before any."""
+        """Seconds that the server's clock is ahead of ours, from the Date of its last answer; None before any.
+
+        At most LARGEST_OFFSET, either way.
+        """
 
     def virtual_proxies(self) -> tuple[VirtualProxy, ...]:
         """All that the caller may see, whole."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from rotator import certificates, intents, looking, replacement, steps, verification
 from rotator.adoption import replace_key
-from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, ServerError, Undone
+from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, ServerError, Undone, VerificationFailed
 from rotator.model import Auth, Check, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
 from rotator.planning import stages
 from rotator.planning.drift import problem
@@ -63,7 +63,13 @@ def _recovered(scene: Scene) -> Result:
     current = intents.current(ring)
     with scene.world.journal.step("test", current.fingerprint):
         hint = certificates.once_ended(scene, virtual_proxy.not_after)
-        checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies, hint=hint)
+        try:
+            checks = scene.tests.proven(scene.world.keystore.key(current), virtual_proxy, observed.proxies, hint=hint)
+        except VerificationFailed as error:
+            if hint is not None and verification.refused_everywhere(error.checks):
+                # Nobody can log in any more: nothing contradicts an older copy, and a rotation goes on from it.
+                scene.world.keystore.accept()
+            raise
         if ring.untested:
             ring, refused = steps.previous_refused(scene, ring, virtual_proxy, observed.proxies)
             checks = (*checks, *refused)
@@ -99,7 +105,7 @@ def _from_keyring(ring: Ring) -> str:
 
 
 def _concluded(scene: Scene, observed: looking.Observed) -> Result:
-    """The change under way, to its end. What it undoes is what was wanted here: no failure."""
+    """The change under way, to its end. What it undoes is what was wanted here: no failure, where keyring and server agree."""
     step = looking.first_step(scene, observed)
     scene.world.tell("finishing the change that an earlier run began")
     try:
@@ -110,6 +116,10 @@ def _concluded(scene: Scene, observed: looking.Observed) -> Result:
             error.message += "; but the keyring could not note that"
             error.hint = f"mend the keyring (rotator doctor), then again: rotator recover {scene.spec.name}"
             raise
+        before = intents.opened(observed.ring).before
+        if looking.found(scene, ring, before).finding is not Finding.SETTLED:
+            scene.world.tell(error.message)
+            return _recovered(scene)
         seen = observed.virtual_proxy
         return scene.result(ring, Outcome.RECOVERED, error.reason, error.message, error.checks, virtual_proxy=seen)
 
@@ -125,7 +135,8 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
             observed.virtual_proxy,
             observed.proxies,
             said=f"the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in everywhere",
-            hint=f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
+            hint=certificates.once_over(scene, observed.virtual_proxy.not_after)
+            or f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
         )
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)

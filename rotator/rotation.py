@@ -250,6 +250,7 @@ def _begin(scene: Scene, seen: _Seen, options: Options) -> Result:
 
 def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, ...]:
     """Nothing is changed on proxies that do not work to begin with: there would be no telling what the change did."""
+    certificates.check_clocks(scene)
     current = intents.current(observed.ring)
     scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
     return scene.tests.proven(

@@ -25,18 +25,46 @@ def undo(
     """Put back what was there, and test it. Returns the error to raise, which tells the `cause` and the way back.
 
     Raises UndoFailed, naming both causes and what to do by hand, where the old key is not proven to be back; the
-    intent then stays open, on its way back. A key of ours that the keyring does not give is gone back to only where
-    every proxy refuses the new one: else that may be the only one that logs in, and the next run goes forward with it.
+    intent then stays open, on its way back. A key that the keyring does not give is gone back to only where every proxy
+    refuses the new one: else that may be the only one that logs in, and the next run goes forward with it.
     """
     lost = change.old is None and ring.known(change.intent.before) is not None and not _given_up(change.intent)
-    if lost and not verification.refused_everywhere(failed):
-        raise UndoFailed(
-            f"{scene.spec.name}: {cause}; and the old certificate was not put back: the keyring does not give its key, "
-            f"{named(change.intent.before)}, so nobody could see that it logs in",
-            hint=f"{_on_the_proxies(scene)}; or restore the keyring from a backup, and then the same",
-        ).with_checks(failed)
+    if change.old is None and change.new is not None and virtual_proxy.fingerprint == change.intent.after:
+        nothing_to_gain = not change.old_text
+        if nothing_to_gain or not verification.refused_everywhere(failed):
+            raise _kept(scene, ring, change, virtual_proxy, cause, failed, lost=lost)
     with scene.world.journal.step("undo", change.intent.before):
         return _undone(scene, ring, change, virtual_proxy, proxies, failed, f"{scene.spec.name}: {cause}", lost=lost)
+
+
+def _kept(
+    scene: Scene,
+    ring: Ring,
+    change: Change,
+    virtual_proxy: VirtualProxy,
+    cause: str,
+    failed: Sequence[Check],
+    *,
+    lost: bool,
+) -> UndoFailed:
+    """The error where the new key stays, as nobody could see that another one logs in; the next run tests it again."""
+    before = change.intent.before
+    if before is None and not change.intent.before_certificate:
+        why = "nothing was put back: there was no certificate before"
+    elif change.old_text is None:
+        why = "the old certificate was not put back: the keyring does not give it"
+    else:
+        why = (
+            f"the old certificate was not put back: the keyring does not give its key, {named(before)}, so nobody could "
+            "see that it logs in"
+        )
+    if certificates.ended(scene, virtual_proxy.not_after) and verification.refused_everywhere(failed):
+        # No later test can end otherwise: only a new key lets anybody in.
+        _note(scene, ring, change.intent)
+        hint = f"its certificate has ended; put another key in its place: rotator adopt {scene.spec.name} --replace-key"
+    else:
+        hint = _on_the_proxies(scene) + ("; or restore the keyring from a backup, and then the same" if lost else "")
+    return UndoFailed(f"{scene.spec.name}: {cause}; and {why}", hint=hint).with_checks(failed)
 
 
 def _undone(

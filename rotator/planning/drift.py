@@ -16,6 +16,12 @@ def problem(name: str, ring: Ring, observed: VirtualProxy, found: Found) -> Rota
         )
     if found.finding is Finding.LOST_KEY:
         return lost_key(name, ring, observed)
+    if found.finding is Finding.UNFINISHED and ring.intent is not None:
+        return Drift(
+            f"{name}: a change to {short(ring.intent.after)} is not finished, and the private key of "
+            f"{short(observed.fingerprint or 'none')}, which the server shows, is not in the keyring",
+            hint=f"finish or undo it: rotator recover {name}",
+        )
     return drift(name, ring, observed)
 
 

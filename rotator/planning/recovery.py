@@ -45,7 +45,8 @@ class Evidence:
     """What was asked: the keyring, the server, the journal.
 
     `shown` is the key that the server shows, None where there is no certificate that can be read; `asked` is False
-    where the server gave no answer. `held` are the keys whose private half the keyring gives.
+    where the server gave no answer. `held` are the keys whose private half the keyring gives. `text`: it gives the
+    certificate from before the open intent, or there was none.
     """
 
     ring: Ring
@@ -53,6 +54,7 @@ class Evidence:
     held: frozenset[Fingerprint]
     memory: Memory = Memory.INTACT
     asked: bool = True
+    text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +97,18 @@ def assess(evidence: Evidence) -> Found:
 
 def _unfinished(intent: Intent, evidence: Evidence) -> Found:
     """Forward while the new key is there; back where it failed its test or is lost, and the way back is there."""
+    in_place = evidence.shown == intent.after
     forward = intent.after in evidence.held
+    proven = intent.before in evidence.held
     # A key that was never ours, as under --replace-key, is put back by its certificate alone.
-    back = intent.before in evidence.held or evidence.ring.known(intent.before) is None
-    if back and (intent.undoing or not forward):
+    unproven = evidence.ring.known(intent.before) is None and (evidence.text or not in_place)
+    # Nobody could see that it logs in: a new key that is in place, and may do so by now, is tested again before.
+    failed = intent.undoing and (proven or (unproven and not in_place))
+    if failed or (not forward and (proven or unproven)):
         return Found(Finding.UNFINISHED, Way.CONCLUDE, Step.UNDO)
     if not forward:
         return Found(Finding.LOST_KEY, Way.PERSON)
-    step = Step.TEST if evidence.shown == intent.after else Step.SET
-    return Found(Finding.UNFINISHED, Way.CONCLUDE, step)
+    return Found(Finding.UNFINISHED, Way.CONCLUDE, Step.TEST if in_place else Step.SET)
 
 
 def _without_certificate(evidence: Evidence) -> Found:

@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from rotator.errors import ServerError, ServerUnreachable, UnexpectedAnswer
+from rotator.ports import LARGEST_OFFSET
 from rotator.qlik.failures import mapped, no_room
 from rotator.qlik.routes import Route
 
@@ -28,8 +29,6 @@ LARGEST_LIST: Final = 16 * 1024 * 1024
 LARGEST_ANSWER: Final = 1024 * 1024
 """Bytes, after decompression: the largest known page of Qlik has 88 KB."""
 _CHUNK: Final = 64 * 1024
-LARGEST_OFFSET: Final = 86_400.0
-"""Seconds that a server's clock may differ before it is not believed: tokens are timed by it, and shall not outlive us."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What people hand on, or paste: the certificate alone, whatever the server's text or the keyring has come to."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,26 @@ def test_a_certificate_that_is_lost_is_made_anew_and_not_stored(items: KeyItems,
     assert (info.not_after - NOW).days == spec().rotation.certificate_days
     assert ["of the same key, and is stored nowhere" in remark for remark in side.remarks] == [True]
     assert store.get(item) == before
+
+
+@pytest.mark.parametrize("way", ["current", "undoing"])
+def test_a_certificate_that_has_ended_is_made_anew(items: KeyItems, way: str) -> None:
+    """Whoever pasted the old one would lock everybody out, where the server looks at its end."""
+    current(items, PRIVATE.certificate("x", 10, NOW - timedelta(days=30)))
+    if way == "undoing":
+        undoing(items, PRIVATE, items.ring().keys[0].certificate)
+    side = exported(items)
+    info = inspect_certificate(side.certificate)
+    assert info is not None
+    assert (info.fingerprint, info.not_after > NOW) == (PRIVATE.fingerprint, True)
+    assert side.remarks[-1].startswith("the certificate has ended: this one was made just now")
+
+
+def test_a_strangers_certificate_that_has_ended_is_told_as_that(items: KeyItems) -> None:
+    ended = OTHER.certificate("x", 10, NOW - timedelta(days=30))
+    undoing(items, OTHER, items.add_certificate(ended))
+    side = exported(items)
+    assert (side.certificate, side.remarks[-1]) == (ended, "the certificate has ended")
 
 
 def test_a_private_key_that_is_lost_is_an_error(items: KeyItems, store: SealedFiles) -> None:

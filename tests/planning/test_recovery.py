@@ -162,12 +162,26 @@ def test_a_first_key_goes_on_from_no_certificate_at_all() -> None:
     assert assess(Evidence(first, PENDING, frozenset())) == ANSWERS[UNDO]
 
 
-def test_a_key_that_was_never_ours_is_put_back_by_its_certificate_alone() -> None:
-    replacing = replace(
-        ring(key("b", Stage.PENDING)), intent=Intent("i", IntentKind.REPLACE_KEY, NOW, STRANGER, None, PENDING, True)
-    )
-    assert assess(Evidence(replacing, PENDING, frozenset({PENDING}))) == ANSWERS[UNDO]
-    assert assess(Evidence(replacing, STRANGER, frozenset())) == ANSWERS[UNDO]
+# A key that was never ours, or none, on its way out (--replace-key), by what the server shows, whether the test of the new
+# key has failed (rows), and what the keyring gives (columns). Nobody could see that the old one logs in.
+REPLACING = {
+    #                        both          the new key   the certificate  neither
+    ("the new one", False): (TEST, TEST, UNDO, LOST),
+    ("the new one", True): (TEST, TEST, UNDO, LOST),
+    ("the old one", False): (SET, SET, UNDO, UNDO),
+    ("the old one", True): (UNDO, UNDO, UNDO, UNDO),
+}
+
+
+@pytest.mark.parametrize("before", [STRANGER, None])
+@pytest.mark.parametrize(("shown", "undoing"), REPLACING)
+def test_a_key_that_was_never_ours(before: Fingerprint | None, shown: str, undoing: bool) -> None:
+    intent = Intent("i", IntentKind.REPLACE_KEY, NOW, before, None, PENDING, undoing)
+    replacing = replace(ring(key("b", Stage.PENDING)), intent=intent)
+    server = PENDING if shown == "the new one" else before
+    given = [(held, text) for held in (frozenset({PENDING}), frozenset[Fingerprint]()) for text in (True, False)]
+    for answer, (held, text) in zip(REPLACING[shown, undoing], given, strict=True):
+        assert assess(Evidence(replacing, server, held, text=text)) == ANSWERS[answer], (held, text)
 
 
 @pytest.mark.parametrize(

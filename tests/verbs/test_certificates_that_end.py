@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from values import spec
-from worlds.by_hand import by_hand
+from worlds.by_hand import by_hand, certificate_of
 from worlds.effects import Stroke
+from worlds.rotators import replacing
 from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import ROTATION, World
@@ -120,3 +121,45 @@ def test_whoever_looks_is_told_that_the_certificate_has_ended(story: Story, worl
     failed = story.run(command)
     assert failed.exit in (1, 4)
     assert failed.hint.startswith("its certificate has ended: rotator rotate portal --now")
+
+
+@pytest.mark.parametrize("command", ["rotate", "rotate --now"])
+def test_a_clock_that_is_far_ahead_ends_no_certificate(story: Story, world: World, command: str) -> None:
+    """Here it has ended, there it has not; and what is made now would begin in the server's future."""
+    story.run("create-proxy")
+    shown = world.server.virtual_proxy(world.prefix)
+    world.one.clock.offset = 400.0 * DAY
+    story.note("the clock is set 400 days ahead")
+    ended = story.run(command)
+    assert (ended.exit, ended.effects.seen["PUT qrs"]) == (1, 0)
+    assert world.server.virtual_proxy(world.prefix) == shown
+    world.one.clock.offset = 0.0
+    assert story.run("verify").exit == 0
+
+
+def test_an_older_copy_of_the_keyring_whose_certificate_has_ended(story: Story, world: World) -> None:
+    """Nobody logs in any more, so that nothing contradicts it: the rotation that is hinted at goes on from it."""
+    story.run("create-proxy")
+    copy = dict(world.one.keyring.items)
+    story.run("rotate --prepare")
+    world.lose_keyring(world.one, copy)
+    world.timeline.elapse(140 * DAY)
+    found = story.run("recover")
+    assert (found.exit, found.hint) == (1, "its certificate has ended: rotator rotate portal --now")
+    assert story.run("rotate --now").exit == 0
+    world.check_logins()
+
+
+def test_a_previous_key_is_pasted_back_whose_certificate_has_ended(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    world.timeline.elapse(101 * DAY)
+    story.run("rotate")
+    world.timeline.elapse(40 * DAY)
+    by_hand(world, certificate_of(world, 1))
+    story.note("the first certificate is pasted back, which has ended")
+    found = story.run("recover")
+    assert (found.exit, "rotator adopt portal --replace-key" in found.hint) == (1, True)
+    shown = world.made[0].fingerprint
+    world.one.confirmed = shown
+    assert story.run("adopt --replace-key", verb=replacing(shown, lost=False)).exit == 0
+    world.check_logins()

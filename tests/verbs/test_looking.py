@@ -3,6 +3,7 @@
 import pytest
 from worlds.by_hand import by_hand, certificate_of
 from worlds.effects import Stroke
+from worlds.losses import lose_keys
 from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
@@ -41,3 +42,14 @@ def test_verifying(story: Story, world: World, what: str) -> None:
     else:
         world.server.node(HOSTS[1]).down = True
     story.run("verify")
+
+
+def test_a_change_cut_short_whose_new_key_is_lost(story: Story, world: World) -> None:
+    """It was rotator that put it there, and rotator that puts the old one back."""
+    story.run("create-proxy")
+    assert story.run("rotate --now", Stroke("PUT qrs", 1, "crash after")).crashed
+    lose_keys(world, world.made[1].fingerprint)
+    for ended in (story.run("verify"), story.run("status", verb=status, looking=True)):
+        assert (ended.exit, "is not finished, and the private key of" in ended.message) == (4, True)
+    assert story.run("recover").exit == 0
+    world.check_logins()

@@ -2,7 +2,7 @@
 
 import pytest
 from worlds.effects import Stroke
-from worlds.keyring import KEY
+from worlds.losses import lose_certificate, lose_keys
 from worlds.rotators import adopting, replacing
 from worlds.server import HOSTS
 from worlds.telling import Story
@@ -13,17 +13,11 @@ from rotator.keystore import registry
 from rotator.model import Stage
 
 
-def lose_certificate(world: World, stage: Stage) -> None:
+def lose_certificate_of(world: World, stage: Stage) -> None:
     """The text of the certificate of the key of this stage, and nothing else."""
     version = world.one.ring().at(stage)
     assert version is not None
-    kept = {
-        name: text
-        for name, text in world.one.keyring.items.items()
-        if f"/certificate/{version.certificate[:32]}" not in name
-    }
-    assert len(kept) == len(world.one.keyring.items) - 1
-    world.lose_keyring(world.one, kept)
+    lose_certificate(world, version.certificate)
 
 
 def assert_each_certificate_is_there(world: World) -> None:
@@ -33,22 +27,10 @@ def assert_each_certificate_is_there(world: World) -> None:
         assert any(f"/certificate/{version.certificate[:32]}" in name for name in items), version
 
 
-def lose_keys(world: World, *fingerprints: str | None) -> None:
-    """These private keys, and nothing else."""
-    lost = [f"-{fingerprint[:12]}" for fingerprint in fingerprints if fingerprint]
-    kept = {
-        name: text
-        for name, text in world.one.keyring.items.items()
-        if KEY not in name or not any(part in name for part in lost)
-    }
-    assert len(kept) == len(world.one.keyring.items) - len(lost)
-    world.lose_keyring(world.one, kept)
-
-
 def test_a_prepared_key_whose_certificate_is_lost(story: Story, world: World) -> None:
     story.run("create-proxy")
     story.run("rotate --prepare")
-    lose_certificate(world, Stage.PENDING)
+    lose_certificate_of(world, Stage.PENDING)
     assert story.run("rotate --now").exit == 0
     assert world.shown() == world.made[-1].fingerprint
     assert_each_certificate_is_there(world)
@@ -57,7 +39,7 @@ def test_a_prepared_key_whose_certificate_is_lost(story: Story, world: World) ->
 def test_a_previous_key_whose_certificate_is_lost(story: Story, world: World) -> None:
     story.run("create-proxy")
     story.run("rotate --now")
-    lose_certificate(world, Stage.PREVIOUS)
+    lose_certificate_of(world, Stage.PREVIOUS)
     assert story.run("rollback").exit == 0
     assert world.shown() == world.made[0].fingerprint
     assert_each_certificate_is_there(world)
@@ -67,7 +49,7 @@ def test_a_previous_key_whose_certificate_is_lost(story: Story, world: World) ->
 def test_a_change_under_way_whose_certificate_is_lost(story: Story, world: World, command: str) -> None:
     story.run("create-proxy")
     assert story.run("rotate --now", Stroke("PUT qrs", 1, "crash before")).crashed
-    lose_certificate(world, Stage.PENDING)
+    lose_certificate_of(world, Stage.PENDING)
     assert story.run(command).exit == 0
     assert world.shown() == world.made[-1].fingerprint
     assert_each_certificate_is_there(world)
@@ -75,7 +57,7 @@ def test_a_change_under_way_whose_certificate_is_lost(story: Story, world: World
 
 def test_a_current_key_whose_certificate_is_lost_is_put_back_all_the_same(story: Story, world: World) -> None:
     story.run("create-proxy")
-    lose_certificate(world, Stage.CURRENT)
+    lose_certificate_of(world, Stage.CURRENT)
     world.server.delete(world.prefix)
     assert story.run("create-proxy").exit == 0
     assert world.shown() == world.made[0].fingerprint
@@ -154,39 +136,6 @@ def test_a_change_whose_way_back_is_lost_and_a_keyring_that_does_not_note_its_en
     failed = story.run("rotate", Stroke("set", 1, "refused"))
     assert (failed.exit, "it stays in place" in failed.message) == (4, True)
     assert story.run("recover").exit == 0
-    world.check_logins()
-
-
-def test_a_lost_key_is_not_put_back_where_the_keyring_does_not_note_the_new_one(story: Story, world: World) -> None:
-    story.run("create-proxy")
-    lost = world.made[0].fingerprint
-    lose_keys(world, lost)
-    replaced = replacing(lost, lost=True)
-    promotion = Stroke("set", 5, "refused")
-    assert story.run("recover --replace-lost-key", promotion, verb=replaced).exit == 4
-    assert world.shown() == world.made[1].fingerprint
-    assert story.run("recover").exit == 0
-    world.check_logins()
-
-
-def test_a_replacement_on_its_way_back_whose_certificate_is_lost_goes_forward(story: Story, world: World) -> None:
-    """There is nothing to put back, but the key that is there may log in by now."""
-    story.run("create-proxy")
-    world.lose_keyring(world.one, {})
-    world.one.lose_state()
-    shown = world.made[0].fingerprint
-    world.server.node(HOSTS[1]).stuck = True
-    replaced = replacing(shown, lost=False)
-    assert story.run("adopt --replace-key", Stroke("PUT qrs", 2, "crash before"), verb=replaced).crashed
-    world.server.restart()
-    intent = world.one.ring().intent
-    assert intent is not None
-    assert (intent.undoing, intent.before_certificate is not None) == (True, True)
-    items = world.one.keyring.items
-    world.lose_keyring(
-        world.one, {name: text for name, text in items.items() if str(intent.before_certificate)[:32] not in name}
-    )
-    assert story.run("rotate").exit == 0
     world.check_logins()
 
 

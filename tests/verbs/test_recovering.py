@@ -136,30 +136,6 @@ def test_a_lost_keyring(story: Story, world: World) -> None:
     assert story.run("rotate --now").exit == 0
 
 
-@pytest.mark.parametrize("act", ["crash after", "crash before", "late"])
-def test_a_lost_key_whose_replacement_is_cut_short(story: Story, world: World, act: str) -> None:
-    story.run("create-proxy")
-    world.lose_keyring(world.one)
-    world.lose_keyring(world.one)
-    world.one.lose_state()
-    shown = str(world.shown())
-    world.one.confirmed = shown
-    story.run("recover", Stroke("PUT qrs", 1, act, times=9), verb=replacing(shown, lost=True))
-    story.run("recover", verb=replacing(shown, lost=True))
-    assert story.run("rotate --now").exit == 0
-    assert story.run("rotate --now").exit == 0
-
-
-def test_a_lost_key_whose_replacement_fails(story: Story, world: World) -> None:
-    story.run("create-proxy")
-    world.lose_keyring(world.one)
-    shown = str(world.shown())
-    world.one.confirmed = shown
-    world.server.node(HOSTS[1]).stuck = True
-    assert story.run("recover", verb=replacing(shown, lost=True)).exit == 1
-    assert world.shown() == shown
-
-
 def test_an_older_copy_of_the_keyring(story: Story, world: World) -> None:
     story.run("create-proxy")
     story.run("rotate --prepare")

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 
 from rotator.errors import ServerError
 from rotator.model import ProxyService, Site, User
+from rotator.ports import LARGEST_OFFSET
 from rotator.qlik import transport
 from rotator.qlik.doors import CertificateDoor
 from rotator.qlik.failures import mapped
@@ -96,7 +97,8 @@ class Wire:
         self, request: Request, status: int, body: bytes, headers: dict[str, str], cookies: dict[str, str]
     ) -> transport.Answer:
         told = self._rotator.world.server.clock.now().replace(microsecond=0)
-        self.clock_offset = (told - self._rotator.clock.now()) / timedelta(seconds=1)
+        offset = (told - self._rotator.clock.now()) / timedelta(seconds=1)
+        self.clock_offset = max(-LARGEST_OFFSET, min(offset, LARGEST_OFFSET))
         return transport.Answer(request.method, f"https://{self._host}{request.path}", status, headers, cookies, body)
 
     def _failure(self, error: Exception, request: Request) -> ServerError:
