@@ -18,6 +18,8 @@ from rotator.state.journal import generation, site_id
 
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rotator.keystore.registry import Registry, SiteEntry
     from rotator.ports import Journal, SecretStore
 
@@ -85,14 +87,9 @@ class Keyring:
         return KeyItems(self.store, known or site.name, spec.prefix)
 
     def _remembered(self, found: "Registry", site: Site) -> str | None:
-        """The id of a site that the registry does not have, as the journal knows it: its keys may be there under it yet.
-
-        So the registry's item lost alone, or not given once, loses no key.
-        """
-        known = None
         with suppress(JournalError):  # a damaged one is told by the run that wants to write to it
-            known = site_id(self._config.state, site.name, registry.address(site.qrs))
-        return None if known in {other.id for other in found.sites} else known
+            return remembered(self._config.state, found, site)
+        return None
 
     def entry(self, spec: ProxySpec) -> "SiteEntry":
         """How the registry has the site of a virtual proxy, whose keys have been opened for writing."""
@@ -121,6 +118,15 @@ def belonging(config: Config, store: "SecretStore", *, moved_too: bool = False) 
     """
     found, state = registry.read(store), config.state
     if found is not None and found.moved is not None and not moved_too:
+def remembered(state: "Path", found: "Registry", site: Site) -> str | None:
+    """The id of a site that the registry does not have, as the journal knows it: its keys may be there under it yet.
+
+    So the registry's item lost alone, or not given once, loses no key. Raises JournalError.
+    """
+    known = site_id(state, site.name, registry.address(site.qrs))
+    return None if known in {other.id for other in found.sites} else known
+
+
         raise ConfigError(
             f"the keys were moved from the keyring {keyring_name(config.keyring)} to {found.moved}",
             hint=f"name that keyring: {place(config.source, ('keyring', 'backend'))}",

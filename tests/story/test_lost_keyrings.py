@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from good_config import SITE
+from good_config import TWIN
 from sandbox_process import ROTATOR, Sandbox
 
 from rotator.keystore import registry
@@ -77,12 +77,6 @@ def test_the_keyring_taken_away(portal: Sandbox) -> None:
     ended = portal.rotator("rotate", "--now")
     assert ended.status == 1
     assert "master.key" in ended.err
-
-
-TWIN = (
-    SITE.replace("site.prod", "site.other").replace("qlik.example.com", "other.example.com")
-    + '\n[proxy.twin]\nsite = "other"\nprefix = "portal"\n\n'
-)
 
 
 def test_another_site_with_the_same_prefix_is_not_taken_for_one_that_was_lost(portal: Sandbox) -> None:
