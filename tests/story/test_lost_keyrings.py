@@ -44,8 +44,10 @@ def test_a_keyring_that_was_restored_is_told_by_due_and_status(portal: Sandbox) 
     assert "an older copy of them (4)" in due.err
     shown = portal.rotator("status", "--json")
     assert (shown.status, shown.result["reason"]) == (4, "RestoredKeyring")
+    assert portal.rotator("doctor").status == 4
     assert portal.rotator("recover").status == 0
     assert portal.rotator("status").status == 0
+    assert portal.rotator("doctor").status == 0
     assert portal.rotator("due").status == 1
 
 
