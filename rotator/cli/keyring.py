@@ -99,11 +99,18 @@ class Keyring:
         return entry
 
     def whole_ring(self, spec: ProxySpec) -> Ring:
-        """The ring of a virtual proxy. Raises RestoredKeyring where the journal knows of later changes of it."""
-        known, items = 0, self.keystore(spec)
-        with suppress(JournalError):  # as above
+        """The ring of a virtual proxy. Raises RestoredKeyring where the journal knows of later changes of it.
+
+        Raises JournalError where the keyring has none, and nobody can tell whether it ever had.
+        """
+        known, unread, items = 0, None, self.keystore(spec)
+        try:
             known = generation(self._config.state, items.base, self.site_ids)
+        except JournalError as error:
+            unread = error
         ring = items.ring()  # after the journal, which is behind it while another run works
+        if unread is not None and ring.generation == 0:
+            raise unread
         if known > ring.generation:
             from rotator.planning.drift import restored
 
@@ -111,13 +118,6 @@ class Keyring:
         return ring
 
 
-def belonging(config: Config, store: "SecretStore", *, moved_too: bool = False) -> "tuple[Registry | None, str | None]":
-    """Whose keyring it is, and the installation id that it and the state directory have.
-
-    Raises InstallationMismatch, and ConfigError for a keyring whose keys were moved elsewhere, unless `moved_too`.
-    """
-    found, state = registry.read(store), config.state
-    if found is not None and found.moved is not None and not moved_too:
 def remembered(state: "Path", found: "Registry", site: Site) -> str | None:
     """The id of a site that the registry does not have, as the journal knows it: its keys may be there under it yet.
 
@@ -127,6 +127,13 @@ def remembered(state: "Path", found: "Registry", site: Site) -> str | None:
     return None if known in {other.id for other in found.sites} else known
 
 
+def belonging(config: Config, store: "SecretStore", *, moved_too: bool = False) -> "tuple[Registry | None, str | None]":
+    """Whose keyring it is, and the installation id that it and the state directory have.
+
+    Raises InstallationMismatch, and ConfigError for a keyring whose keys were moved elsewhere, unless `moved_too`.
+    """
+    found, state = registry.read(store), config.state
+    if found is not None and found.moved is not None and not moved_too:
         raise ConfigError(
             f"the keys were moved from the keyring {keyring_name(config.keyring)} to {found.moved}",
             hint=f"name that keyring: {place(config.source, ('keyring', 'backend'))}",

@@ -51,6 +51,32 @@ def test_a_keyring_that_was_restored_is_told_by_due_and_status(portal: Sandbox) 
     assert portal.rotator("due").status == 1
 
 
+@pytest.mark.parametrize("lost", ["the keyring", "the item that names the sites"])
+def test_due_does_not_go_quiet_where_the_journal_is_damaged_too(portal: Sandbox, lost: str) -> None:
+    """Nobody can tell then whether there ever was a key."""
+    journal = portal.folder / "state" / "journal.sqlite"
+    whole = journal.read_bytes()
+    journal.write_bytes(b"damaged" * 1000)
+    assert portal.rotator("due").status == 1
+    if lost == "the keyring":
+        (portal.folder / "keys").rename(portal.folder / "elsewhere")
+    else:
+        lose_sites(portal)
+    due = portal.rotator("due")
+    assert (due.status, due.out) == (255, "")
+    assert f"the journal {journal} is damaged" in due.err
+    assert "unless the keyring has lost its item installation" in due.err
+    journal.write_bytes(whole)
+    assert portal.rotator("due").status == (255 if lost == "the keyring" else 1)
+
+
+def test_before_the_first_run_there_is_no_journal_and_nothing_due(portal: Sandbox) -> None:
+    for folder in ("keys", "state"):
+        shutil.rmtree(portal.folder / folder)
+    due = portal.rotator("due")
+    assert (due.status, due.err) == (1, "")
+
+
 def test_the_wrong_keyring_is_refused(portal: Sandbox) -> None:
     shutil.move(portal.folder / "keys", portal.folder / "other-keys")
     ended = portal.rotator("status", "--json")
