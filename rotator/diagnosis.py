@@ -224,6 +224,7 @@ def _key(scene: Scene, observed: looking.Observed) -> Trial | str:
             f"a change of the certificate ({ring.intent.kind}) is under way",
             f"finish or undo it: rotator rotate {scene.spec.name}",
         )
+    scene.world.keystore.whole()
     current = intents.current(ring)
     scene.tests.proven(scene.world.keystore.key(current), observed.virtual_proxy, observed.proxies)
     return f"the key {short(current.fingerprint)} is in the keyring and logs in"

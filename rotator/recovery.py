@@ -6,9 +6,22 @@ from dataclasses import dataclass, replace
 from rotator import certificates, intents, looking, replacement, steps, verification
 from rotator.adoption import replace_key
 from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, ServerError, Undone, VerificationFailed
-from rotator.model import Auth, Check, CheckResult, IntentKind, KeyVersion, Outcome, Result, Ring, Stage, counted, short
+from rotator.model import (
+    Auth,
+    Check,
+    CheckResult,
+    IntentKind,
+    KeyVersion,
+    Memory,
+    Outcome,
+    Result,
+    Ring,
+    Stage,
+    counted,
+    short,
+)
 from rotator.planning import stages
-from rotator.planning.drift import problem
+from rotator.planning.drift import both_lost, problem
 from rotator.planning.pruning import prunable
 from rotator.planning.recovery import Evidence, Finding, Step, Way, assess
 from rotator.scene import Scene
@@ -48,6 +61,9 @@ def _recovered(scene: Scene) -> Result:
     found = looking.found(scene, ring, virtual_proxy.fingerprint)
     if found.finding is Finding.NOTHING and virtual_proxy.certificate.strip():
         raise problem(scene.spec.name, ring, virtual_proxy, found)
+    if found.finding is Finding.NOTHING and scene.world.keystore.memory() is Memory.NEWER:
+        _accept_uncontested(scene)
+        raise both_lost(scene.spec.name)
     scene.world.tell(f"found: {found.finding}; {found.way}")
     if found.way is Way.CONCLUDE:
         return _concluded(scene, observed)

@@ -10,6 +10,11 @@ cert = "client.pem"
 key = "client_key.pem"
 user = 'INTERNAL\sa_api'
 """
+TWIN = (
+    SITE.replace("site.prod", "site.other").replace("qlik.example.com", "other.example.com")
+    + '\n[proxy.twin]\nsite = "other"\nprefix = "portal"\n\n'
+)
+"""Another site, with a virtual proxy of the same prefix."""
 GOOD = (
     """
 [keyring]

@@ -18,6 +18,8 @@ from rotator.state.journal import generation, site_id
 
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rotator.keystore.registry import Registry, SiteEntry
     from rotator.ports import Journal, SecretStore
 
@@ -85,14 +87,9 @@ class Keyring:
         return KeyItems(self.store, known or site.name, spec.prefix)
 
     def _remembered(self, found: "Registry", site: Site) -> str | None:
-        """The id of a site that the registry does not have, as the journal knows it: its keys may be there under it yet.
-
-        So the registry's item lost alone, or not given once, loses no key.
-        """
-        known = None
         with suppress(JournalError):  # a damaged one is told by the run that wants to write to it
-            known = site_id(self._config.state, site.name, registry.address(site.qrs))
-        return None if known in {other.id for other in found.sites} else known
+            return remembered(self._config.state, found, site)
+        return None
 
     def entry(self, spec: ProxySpec) -> "SiteEntry":
         """How the registry has the site of a virtual proxy, whose keys have been opened for writing."""
@@ -102,16 +99,32 @@ class Keyring:
         return entry
 
     def whole_ring(self, spec: ProxySpec) -> Ring:
-        """The ring of a virtual proxy. Raises RestoredKeyring where the journal knows of later changes of it."""
-        known, items = 0, self.keystore(spec)
-        with suppress(JournalError):  # as above
+        """The ring of a virtual proxy. Raises RestoredKeyring where the journal knows of later changes of it.
+
+        Raises JournalError where the keyring has none, and nobody can tell whether it ever had.
+        """
+        known, unread, items = 0, None, self.keystore(spec)
+        try:
             known = generation(self._config.state, items.base, self.site_ids)
+        except JournalError as error:
+            unread = error
         ring = items.ring()  # after the journal, which is behind it while another run works
+        if unread is not None and ring.generation == 0:
+            raise unread
         if known > ring.generation:
             from rotator.planning.drift import restored
 
             raise restored(spec.name, ring.generation, known)
         return ring
+
+
+def remembered(state: "Path", found: "Registry", site: Site) -> str | None:
+    """The id of a site that the registry does not have, as the journal knows it: its keys may be there under it yet.
+
+    So the registry's item lost alone, or not given once, loses no key. Raises JournalError.
+    """
+    known = site_id(state, site.name, registry.address(site.qrs))
+    return None if known in {other.id for other in found.sites} else known
 
 
 def belonging(config: Config, store: "SecretStore", *, moved_too: bool = False) -> "tuple[Registry | None, str | None]":

@@ -33,8 +33,7 @@ def migrate(
     Only [keyring] is read of FILE: it may be the configuration of tomorrow. Nothing is deleted here unless told to. Cut
     short, run it again. It says which lines of the configuration to change then.
     """
-    from rotator.cli.keyring import belonging
-    from rotator.cli.whole_keyring import KEYRING, held
+    from rotator.cli.whole_keyring import KEYRING, enter_sites, held
     from rotator.config import load_keyring, place
     from rotator.config.writing import keyring_lines
     from rotator.keystore.backends import keyring_name, open_store
@@ -50,7 +49,7 @@ def migrate(
         )
     with held(session) as (journal, ending):
         source, target = open_store(config.keyring, os.environ), open_store(settings, os.environ)
-        belonging(config, source, moved_too=True)
+        enter_sites(config, source, journal)
         moved = Migration(config, source, target, keyring_name(settings), journal).run(delete_source=delete_source)
         extra: dict[str, Json] = {
             "from": keyring_name(config.keyring),

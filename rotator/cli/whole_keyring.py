@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rotator.cli.keyring import belonging, remembered
 from rotator.cli.session import Session
 from rotator.cli.starter import started_by
 from rotator.errors import UsageError
-from rotator.keystore import registry
-from rotator.model import SecretKind, SecretRef
+from rotator.keystore import inventory, registry
+from rotator.model import Config, SecretKind, SecretRef
 from rotator.state import lock
 from rotator.state.journal import Journal
 
 
 if TYPE_CHECKING:
+    from rotator.ports import SecretStore
     from rotator.state.journal import Ending
 
 KEYRING: Final = ("", "keyring")
@@ -37,6 +39,27 @@ def held(session: Session) -> Iterator[tuple[Journal, "Ending"]]:
         journal = stack.enter_context(closing(Journal(config.state, _now, lambda: 0, session.tell)))
         ending = stack.enter_context(journal.run(*KEYRING, session.command, started_by(os.environ)))
         yield journal, ending
+
+
+def enter_sites(config: Config, store: "SecretStore", journal: Journal) -> None:
+    """Enter again each site that the registry has lost and the journal knows, where the keyring has keys of it.
+
+    What goes by the registry would leave them behind. Raises what `belonging` raises, and JournalError.
+    """
+    found, agreed = belonging(config, store, moved_too=True)
+    before = entered = found or registry.Registry(agreed or registry.new_installation())
+    for site in config.sites.values():
+        known = None if entered.find(site.name, site.qrs) else remembered(config.state, entered, site)
+        if known is None:
+            continue
+        again = entered.with_site(site.name, site.qrs, known)
+        rings = [items.ring() for spec, items in inventory.rings(store, again, config) if spec.site == site.name]
+        # An empty keyring, as another account's, must not be made one of this installation.
+        if any(ring.generation for ring in rings):
+            entered = again
+    if entered != before:
+        with journal.effect("store item", registry.ITEM):
+            registry.write(store, entered)
 
 
 def _now() -> datetime:

@@ -109,8 +109,11 @@ class Wiring:
         """A key of so many bits will be wanted soon."""
         self._keys.expect(bits)
 
-    def scene(self, spec: ProxySpec) -> Scene:
-        """One virtual proxy with its world, for looking only. Raises KeyStoreError, ServerError, ConfigError."""
+    def scene(self, spec: ProxySpec, *, recovering: bool = True) -> Scene:
+        """One virtual proxy with its world, for looking only. Raises KeyStoreError, ServerError, ConfigError.
+
+        `recovering`: an older copy of the keyring is looked at as it is; else it stops the look.
+        """
         access = self.access(self._session.config.sites[spec.site])
         items, state = self.keyring.keystore(spec), self._session.config.state
 
@@ -120,7 +123,13 @@ class Wiring:
             return 0
 
         keystore = RecordedKeyStore(
-            items, Unrecorded(), spec.name, mirror=remembered, note=lambda _: None, recovering=True, stop=self._stop
+            items,
+            Unrecorded(),
+            spec.name,
+            mirror=remembered,
+            note=lambda _: None,
+            recovering=recovering,
+            stop=self._stop,
         )
         return self._scene(spec, access.repository, keystore, Unrecorded())
 
@@ -201,7 +210,7 @@ class Wiring:
             for name in lock.of_site(spec.site, registry.address(config.sites[spec.site].qrs)):
                 opened.enter_context(lock.held(config.state, name, session.command, self._clock.now()))
             if looking:
-                return verb(self.scene(spec))
+                return verb(self.scene(spec, recovering=recovering))
             with ExitStack() as recorded:
                 try:
                     journal = recorded.enter_context(
@@ -215,7 +224,7 @@ class Wiring:
                         raise
                     session.warn(f"{error.message}: there is {left}, so it goes on; history will have a gap")
                     self._stop.change()
-                    return verb(self.scene(spec))
+                    return verb(self.scene(spec, recovering=recovering))
                 return ending.took(verb(self._recorded(spec, journal, recovering=recovering)))
 
     def _left(self, spec: ProxySpec, *, finishing: bool) -> str | None:

@@ -66,7 +66,7 @@ class Migration:
             for item in planned:
                 ring = item.here.ring()
                 _check(item.spec, item.here, ring, item.here.lost(ring))
-            self._claim(found)
+        self._claim(found)
         moved = tuple(self._moved(item) for item in planned if item.move is not Move.NOTHING)
         self._copy_secrets()
         if delete_source:
@@ -94,8 +94,7 @@ class Migration:
         return found
 
     def _planned(self, found: Registry, *, deleting: bool) -> list[_Planned]:
-        theirs = registry.read(self._target)
-        there = {spec.name: items for spec, items in inventory.rings(self._target, theirs or found, self._config)}
+        there = {spec.name: items for spec, items in inventory.rings(self._target, self._wanted(found), self._config)}
         planned = []
         for spec, items in inventory.rings(self._source, found, self._config):
             ring, target = items.ring(), there[spec.name]
@@ -103,14 +102,18 @@ class Migration:
         return planned
 
     def _claim(self, found: Registry) -> None:
-        """The registry in the target, with the sites that it knew already."""
-        theirs = registry.read(self._target)
-        ids = {site.id for site in found.sites}
-        kept = tuple(site for site in (theirs.sites if theirs else ()) if site.id not in ids)
-        wanted = replace(found, sites=(*found.sites, *kept))
-        if theirs != wanted:
+        """The registry in the target, as it is wanted there."""
+        wanted = self._wanted(found)
+        if registry.read(self._target) != wanted:
             with self._journal.effect("store item", registry.ITEM):
                 registry.write(self._target, wanted)
+
+    def _wanted(self, found: Registry) -> Registry:
+        """The registry of the target: the sites of both keyrings, each as the one that is in use knows it."""
+        theirs = registry.read(self._target) or replace(found, sites=(), moved=None)
+        first, other = (found, theirs) if found.moved is None else (theirs, found)
+        ids = {site.id for site in first.sites}
+        return replace(first, sites=(*first.sites, *(site for site in other.sites if site.id not in ids)))
 
     def _moved(self, item: _Planned) -> Moved:
         """One virtual proxy copied, where it has to be, and proven in the target through a new connection.

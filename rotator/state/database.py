@@ -200,7 +200,8 @@ def mapped(path: Path) -> Iterator[None]:
             raise _unusable(path, str(error)) from None
         raise JournalError(
             f"the journal {path} is damaged: {error}",
-            hint=f"it is history only: move it away (mv {path} {path}.damaged) and go on; rotator recover checks the rest",
+            hint=f"it is history only: move it away (mv {path} {path}.damaged) and go on, unless the keyring has lost its "
+            "item installation, which comes back first, from a backup; rotator recover checks the rest",
         ) from None
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from good_config import TWIN
 from sampling import sample
 from sandbox_process import Sandbox
 from secret_service import SecretServiceDaemon
@@ -254,6 +255,35 @@ def test_a_source_with_a_lost_key_is_refused_before_anything_is_written(portal: 
     assert ended.status == 1
     assert "is not in the keyring" in ended.err
     assert sealed(portal, "other").get(ITEM) is None
+
+
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_the_keys_of_a_site_that_the_keyring_has_forgotten_move_too(portal: Sandbox, rewritten: bool) -> None:
+    """The item that names the sites was lost alone; the next command of another site makes it anew with that one only."""
+    portal.configure(("[proxy.portal]", f"{TWIN}[proxy.portal]"))
+    other = changed(portal, "other", "sealed-file")
+    names = names_of(portal, portal.config)
+    before = stored(sealed(portal, "keys"), names)
+    sealed(portal, "keys").delete(ITEM)
+    if rewritten:
+        portal.rotator("rotate", "twin", "--now")
+    command = ("keys", "migrate", "--to", str(other), "--delete-source")
+    assert killed(2, portal.config, *command)  # it is entered again, and no more is done
+    assert stored(sealed(portal, "keys"), names[1:]) == {name: before[name] for name in names[1:]}
+    ended = portal.rotator(*command)
+    assert ended.status == 0, ended.err
+    assert stored(sealed(portal, "other"), names[1:]) == {name: before[name] for name in names[1:]}
+    for again in (("due", "portal"), ("verify", "portal"), ("rotate", "portal", "--now")):
+        ended = portal.rotator(*again, config=other)
+        assert (ended.status, ended.err.count("error")) == (1 if again[0] == "due" else 0, 0), ended.err
+
+
+def test_an_empty_keyring_is_not_made_one_of_this_installation(portal: Sandbox) -> None:
+    shutil.move(portal.folder / "keys", portal.folder / "elsewhere")
+    other = changed(portal, "other", "sealed-file")
+    ended = portal.rotator("keys", "migrate", "--to", str(other))
+    assert (ended.status, "holds nothing of rotator's" in ended.err) == (1, True)
+    assert sealed(portal, "keys").get(ITEM) is None
 
 
 def test_another_run_holds_it_back(portal: Sandbox) -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from good_config import SITE
+from good_config import TWIN
 from sandbox_process import ROTATOR, Sandbox
 
 from rotator.keystore import registry
@@ -44,9 +44,37 @@ def test_a_keyring_that_was_restored_is_told_by_due_and_status(portal: Sandbox) 
     assert "an older copy of them (4)" in due.err
     shown = portal.rotator("status", "--json")
     assert (shown.status, shown.result["reason"]) == (4, "RestoredKeyring")
+    assert portal.rotator("doctor").status == 4
     assert portal.rotator("recover").status == 0
     assert portal.rotator("status").status == 0
+    assert portal.rotator("doctor").status == 0
     assert portal.rotator("due").status == 1
+
+
+@pytest.mark.parametrize("lost", ["the keyring", "the item that names the sites"])
+def test_due_does_not_go_quiet_where_the_journal_is_damaged_too(portal: Sandbox, lost: str) -> None:
+    """Nobody can tell then whether there ever was a key."""
+    journal = portal.folder / "state" / "journal.sqlite"
+    whole = journal.read_bytes()
+    journal.write_bytes(b"damaged" * 1000)
+    assert portal.rotator("due").status == 1
+    if lost == "the keyring":
+        (portal.folder / "keys").rename(portal.folder / "elsewhere")
+    else:
+        lose_sites(portal)
+    due = portal.rotator("due")
+    assert (due.status, due.out) == (255, "")
+    assert f"the journal {journal} is damaged" in due.err
+    assert "unless the keyring has lost its item installation" in due.err
+    journal.write_bytes(whole)
+    assert portal.rotator("due").status == (255 if lost == "the keyring" else 1)
+
+
+def test_before_the_first_run_there_is_no_journal_and_nothing_due(portal: Sandbox) -> None:
+    for folder in ("keys", "state"):
+        shutil.rmtree(portal.folder / folder)
+    due = portal.rotator("due")
+    assert (due.status, due.err) == (1, "")
 
 
 def test_the_wrong_keyring_is_refused(portal: Sandbox) -> None:
@@ -77,12 +105,6 @@ def test_the_keyring_taken_away(portal: Sandbox) -> None:
     ended = portal.rotator("rotate", "--now")
     assert ended.status == 1
     assert "master.key" in ended.err
-
-
-TWIN = (
-    SITE.replace("site.prod", "site.other").replace("qlik.example.com", "other.example.com")
-    + '\n[proxy.twin]\nsite = "other"\nprefix = "portal"\n\n'
-)
 
 
 def test_another_site_with_the_same_prefix_is_not_taken_for_one_that_was_lost(portal: Sandbox) -> None:

@@ -4,11 +4,13 @@ import pytest
 from worlds.by_hand import by_hand, certificate_of
 from worlds.effects import Stroke
 from worlds.losses import lose_keys
+from worlds.rotators import Verb, rotating
 from worlds.server import HOSTS
 from worlds.telling import Story
 from worlds.world import World
 
 from rotator.inspection import status
+from rotator.provisioning import create_proxy
 
 
 def test_the_state_as_it_is_shown(story: Story, world: World) -> None:
@@ -53,3 +55,24 @@ def test_a_change_cut_short_whose_new_key_is_lost(story: Story, world: World) ->
         assert (ended.exit, "is not finished, and the private key of" in ended.message) == (4, True)
     assert story.run("recover").exit == 0
     world.check_logins()
+
+
+@pytest.mark.parametrize(
+    ("command", "verb"),
+    [
+        ("rotate --dry-run", rotating(now=True, dry_run=True)),
+        ("create-proxy --plan", lambda scene: create_proxy(scene, plan_only=True)),
+    ],
+)
+def test_what_would_be_done_over_an_older_copy_of_the_keyring(world: World, command: str, verb: Verb) -> None:
+    """Nothing, as the run itself says, though the key that the server shows is in it."""
+    world.one.run("create-proxy")
+    copy = dict(world.one.keyring.items)
+    world.one.run("rotate --now")
+    world.one.run("rollback")
+    world.lose_keyring(world.one, copy)
+    looked, done = world.one.run(command, verb=verb, looking=True), world.one.run(command.split(maxsplit=1)[0])
+    assert (looked.exit, looked.message, looked.hint) == (done.exit, done.message, done.hint)
+    assert (looked.error is not None and looked.error.reason, looked.exit) == ("RestoredKeyring", 4)
+    assert world.one.run("recover").exit == 0
+    assert world.one.run(command, verb=verb, looking=True).exit == 0

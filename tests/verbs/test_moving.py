@@ -1,5 +1,8 @@
 """keys migrate of a keyring that has lost an item: what rotator can do without does not keep the rest where it is."""
 
+from dataclasses import replace
+from types import MappingProxyType
+
 import pytest
 from worlds.effects import Stroke
 from worlds.keyring import INDEX, KEY, MemoryKeyring
@@ -116,3 +119,31 @@ def test_a_target_that_forgets_what_rotator_could_do_without_is_noticed_all_the_
     with pytest.raises(KeyStoreCorrupt, match=r"the keyring the other does not give back the item .*/key/"):
         migrated(world, source, target, delete_source=True)
     assert source.items == whole
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_site_that_an_earlier_run_did_not_know_moves_by_the_next(world: World, deleted: bool) -> None:
+    rotated(world)
+    source, target = copy_of(world), MemoryKeyring()
+    one, (base, *_) = world.one, (name.removesuffix(INDEX) for name in source.items if name.endswith(INDEX))
+    theirs = {name.replace(base, "b0b0/second"): text for name, text in source.items.items() if name.startswith(base)}
+    migrated(world, source, target, delete_source=deleted)
+    before = dict(target.items)
+    site, spec = replace(one.site, name="second", qrs="https://second"), replace(one.spec, site="second", name="second")
+    both = replace(
+        one.config,
+        sites=MappingProxyType({**one.config.sites, "second": site}),
+        proxies=MappingProxyType({**one.config.proxies, "second": replace(spec, prefix="second")}),
+    )
+    found = registry.read(source)
+    assert found is not None
+    registry.write(source, found.with_site(site.name, site.qrs, "b0b0"))
+    source.items |= theirs
+    Migration(both, source, target, "the other", Unrecorded()).run(delete_source=True)
+    entered = registry.read(target)
+    assert (entered is not None and entered.find("second", ""), entered and entered.moved) == (
+        registry.SiteEntry("b0b0", "second", "second:443"),
+        None,
+    )
+    assert {**target.items, registry.ITEM: ""} == {**before, **theirs, registry.ITEM: ""}
+    assert set(source.items) == {registry.ITEM}

@@ -29,6 +29,17 @@ def test_recover_where_there_is_no_key_on_either_side(story: Story, world: World
     assert story.run("create-proxy").exit == 0
 
 
+def test_recover_where_both_sides_have_lost_their_key(story: Story, world: World) -> None:
+    """It is not taken for a virtual proxy that has none yet: nobody would be told that nobody can log in."""
+    story.run("create-proxy")
+    by_hand(world, "")
+    world.lose_keyring(world.one)
+    assert story.run("create-proxy").exit == 4
+    told = story.run("recover")
+    assert (told.exit, "rotator create-proxy portal" in told.hint) == (4, True)
+    assert story.run("create-proxy").exit == 0
+
+
 def test_recover_finds_the_current_key_refused(story: Story, world: World) -> None:
     story.run("create-proxy")
     world.server.node(HOSTS[1]).down = True
