@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator.errors import KeyNotFound, KeyStoreCorrupt, Refused, RotatorError
+from rotator.errors import KeyNotFound, KeyStoreCorrupt, Refused
 from rotator.keys import PrivateKey, digest, inspect_certificate, own_certificate
 from rotator.model import KeyVersion, Ring, short
 from rotator.ports import LARGEST_OFFSET
@@ -35,13 +35,13 @@ def once_over(scene: Scene, not_after: datetime | None) -> str | None:
     return f"its certificate has ended; put a new key in its place: rotator adopt {scene.spec.name} --replace-key"
 
 
-def check_clocks(scene: Scene, kind: type[RotatorError] = Refused) -> None:
-    """Raise an error of this kind where the two clocks are too far apart for anything that is dated, tokens too."""
+def check_clocks(scene: Scene) -> None:
+    """Raise Refused where the two clocks are too far apart for a key that is put in place now to be proven."""
     if _far_apart(scene):
-        raise kind(
-            f"{scene.spec.name}: the clock of this machine and that of the server are a day or more apart: neither a new "
-            "certificate nor a test login would be dated right, so nothing was changed",
-            hint="set the clock that is wrong (rotator doctor tells the difference), then again",
+        raise Refused(
+            f"{scene.spec.name}: the clock of this machine and that of QRS are a day or more apart, so no new key is put "
+            "in place: its certificate and the tokens of its test would be dated wrong",
+            hint="set the clock that is wrong, then again",
         )
 
 

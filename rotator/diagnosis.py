@@ -13,7 +13,7 @@ from rotator.model import ProxyService, ProxySpec, Verdict, counted, short
 from rotator.planning.provisioning import Surroundings, described, plan
 from rotator.planning.rights import lacking, only_reads
 from rotator.planning.signing import in_words, mismatches
-from rotator.ports import Repository, SecretStore
+from rotator.ports import LARGEST_OFFSET, Repository, SecretStore
 from rotator.scene import Scene
 
 
@@ -161,6 +161,13 @@ def _certificate(ends: datetime, now: datetime) -> Trial:
 def _clock(offset: float | None) -> Trial:
     if offset is None:
         return Trial("clock", Health.WARNING, "the server does not tell its time", None)
+    if abs(offset) >= LARGEST_OFFSET:
+        return Trial(
+            "clock",
+            Health.FAILED,
+            "the server's clock differs by a day or more",
+            "set the clock that is wrong: until then no new key is put in place",
+        )
     # The server tells whole seconds, cut off.
     told = (
         f"the server's clock differs by {offset:+.0f} s"

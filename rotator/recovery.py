@@ -2,10 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from rotator import certificates, intents, looking, replacement, steps, verification
 from rotator.adoption import replace_key
-from rotator.errors import Drift, KeyStoreError, NotDelivered, Refused, ServerError, Undone, VerificationFailed
+from rotator.errors import (
+    Drift,
+    KeyStoreError,
+    NotDelivered,
+    Refused,
+    RotatorError,
+    ServerError,
+    Undone,
+    VerificationFailed,
+)
 from rotator.model import (
     Auth,
     Check,
@@ -26,6 +36,9 @@ from rotator.planning.pruning import prunable
 from rotator.planning.recovery import Evidence, Finding, Step, Way, assess
 from rotator.scene import Scene
 from rotator.setting import NO_ANSWER
+
+
+_UNCHANGED: Final = "nothing was changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ def _recovered(scene: Scene) -> Result:
         observed = looking.look(scene, ring)
     except NO_ANSWER as error:
         found = assess(Evidence(ring, None, frozenset(), asked=False))
-        error.hint = f"nothing was changed; {_from_keyring(ring)}; {found.way}: rotator recover {scene.spec.name}"
+        error.hint = f"{_UNCHANGED}; {_from_keyring(ring)}; {found.way}: rotator recover {scene.spec.name}"
         raise
     except (Drift, Refused):
         _accept_uncontested(scene)
@@ -134,10 +147,22 @@ def _concluded(scene: Scene, observed: looking.Observed) -> Result:
             raise
         before = intents.opened(observed.ring).before
         if looking.found(scene, ring, before).finding is not Finding.SETTLED:
-            scene.world.tell(error.message)
-            return _recovered(scene)
+            return _after_undo(scene, error)
         seen = observed.virtual_proxy
         return scene.result(ring, Outcome.RECOVERED, error.reason, error.message, error.checks, virtual_proxy=seen)
+
+
+def _after_undo(scene: Scene, undone: Undone) -> Result:
+    """What is left where the certificate that was put back is not that of the current key."""
+    begun, name = f"{undone.message}; then ", f"{scene.spec.name}: "
+    try:
+        result = _recovered(scene)
+    except RotatorError as error:
+        error.message = begun + error.message.removeprefix(name)
+        error.hint = error.hint and error.hint.removeprefix(f"{_UNCHANGED}; ")
+        raise error.with_checks((*undone.checks, *error.checks)) from None
+    checks = (*undone.checks, *result.checks)
+    return replace(result, outcome=Outcome.RECOVERED, message=begun + result.message, checks=checks)
 
 
 def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Result:
@@ -152,7 +177,7 @@ def _aligned(scene: Scene, observed: looking.Observed, finding: Finding) -> Resu
             observed.proxies,
             said=f"the server shows the {known.stage} key {short(known.fingerprint)}, but it does not log in everywhere",
             hint=certificates.once_over(scene, observed.virtual_proxy.not_after)
-            or f"nothing was changed; see that the proxies named are up, then again: rotator recover {name}",
+            or f"{_UNCHANGED}; see that the proxies named are up, then again: rotator recover {name}",
         )
     now = scene.world.clock.now()
     kept = keystore.add_certificate(observed.virtual_proxy.certificate)
@@ -190,6 +215,8 @@ def rollback(scene: Scene) -> Result:
     with scene.world.journal.step(looking.LOOK):
         observed = looking.observe(scene, ring)
         previous = _previous(scene, ring, observed)
+        if previous is not None:
+            certificates.check_clocks(scene)
         cuts = looking.cuts_of_change(scene, observed.proxies) if previous is not None else ()
     if previous is None:
         step = looking.first_step(scene, observed)

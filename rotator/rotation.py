@@ -179,6 +179,7 @@ def _looked(scene: Scene, ring: Ring, options: Options) -> _Seen:
     verdict = due(scene.spec, as_served(ring, observed.virtual_proxy), scene.world.clock.now())
     if step is not Step.CREATE or ring.untested or not (options.now or verdict.due):
         return _Seen(observed, step, verdict)
+    certificates.check_clocks(scene)
     checks = _let_in(scene, observed)
     if options.dry_run or options.prepare:
         return _Seen(observed, step, verdict, checks)
@@ -250,7 +251,6 @@ def _begin(scene: Scene, seen: _Seen, options: Options) -> Result:
 
 def _current_logs_in(scene: Scene, observed: looking.Observed) -> tuple[Check, ...]:
     """Nothing is changed on proxies that do not work to begin with: there would be no telling what the change did."""
-    certificates.check_clocks(scene)
     current = intents.current(observed.ring)
     scene.world.tell(f"testing a login with the current key {short(current.fingerprint)}")
     return scene.tests.proven(

@@ -53,6 +53,7 @@ def create(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
 
 
 def _created(scene: Scene, ring: Ring) -> tuple[Ring, KeyVersion]:
+    certificates.check_clocks(scene)
     ready = reusable_pending(ring, scene.spec)
     if ready is not None and held(scene, ready):
         scene.world.tell(f"using the pending key {short(ready.fingerprint)}")

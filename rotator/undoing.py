@@ -26,13 +26,12 @@ def undo(
 
     Raises UndoFailed, naming both causes and what to do by hand, where the old key is not proven to be back; the
     intent then stays open, on its way back. A key that the keyring does not give is gone back to only where every proxy
-    refuses the new one: else that may be the only one that logs in, and the next run goes forward with it.
+    refuses the new one, and its certificate is there: else the new one stays, and may be the only one that logs in.
     """
     lost = change.old is None and ring.known(change.intent.before) is not None and not _given_up(change.intent)
-    if change.old is None and change.new is not None and virtual_proxy.fingerprint == change.intent.after:
-        nothing_to_gain = not change.old_text
-        if nothing_to_gain or not verification.refused_everywhere(failed):
-            raise _kept(scene, ring, change, virtual_proxy, cause, failed, lost=lost)
+    gain = change.old is not None or (change.old_text is not None and verification.refused_everywhere(failed))
+    if not gain and change.new is not None and virtual_proxy.fingerprint == change.intent.after:
+        raise _kept(scene, ring, change, virtual_proxy, cause, failed, lost=lost)
     with scene.world.journal.step("undo", change.intent.before):
         return _undone(scene, ring, change, virtual_proxy, proxies, failed, f"{scene.spec.name}: {cause}", lost=lost)
 
@@ -47,24 +46,32 @@ def _kept(
     *,
     lost: bool,
 ) -> UndoFailed:
-    """The error where the new key stays, as nobody could see that another one logs in; the next run tests it again."""
-    before = change.intent.before
-    if before is None and not change.intent.before_certificate:
-        why = "nothing was put back: there was no certificate before"
-    elif change.old_text is None:
+    """The error where the new key stays: the next run tests it again.
+
+    Where every proxy refuses it, and there is nothing to go back to, the change is over.
+    """
+    before, name = change.intent.before, scene.spec.name
+    if change.old_text is None:
         why = "the old certificate was not put back: the keyring does not give it"
+    elif not change.old_text:
+        why = "it stays in place: there was no certificate before"
+    elif before is None:
+        why = "what was there before was not put back: it cannot be read, so nobody could see who logs in with it"
     else:
         why = (
             f"the old certificate was not put back: the keyring does not give its key, {named(before)}, so nobody could "
             "see that it logs in"
         )
-    if certificates.ended(scene, virtual_proxy.not_after) and verification.refused_everywhere(failed):
-        # No later test can end otherwise: only a new key lets anybody in.
+    if verification.refused_everywhere(failed):
         _note(scene, ring, change.intent)
-        hint = f"its certificate has ended; put another key in its place: rotator adopt {scene.spec.name} --replace-key"
+        hint = certificates.once_over(scene, virtual_proxy.not_after) or (
+            f"look at the proxies named (rotator doctor), then rotator recover {name}; or put another key in its place: "
+            f"rotator adopt {name} --replace-key"
+        )
     else:
+        _forward(scene, ring)
         hint = _on_the_proxies(scene) + ("; or restore the keyring from a backup, and then the same" if lost else "")
-    return UndoFailed(f"{scene.spec.name}: {cause}; and {why}", hint=hint).with_checks(failed)
+    return UndoFailed(f"{name}: {cause}; and {why}", hint=hint).with_checks(failed)
 
 
 def _undone(
@@ -170,6 +177,16 @@ def _way_back(scene: Scene, ring: Ring) -> Ring:
     except KeyStoreError as error:
         scene.world.tell(f"the keyring could not note the undo: {error.message}")
         return ring
+
+
+def _forward(scene: Scene, ring: Ring) -> None:
+    """The way back that an earlier run took is given up: what belongs on the server is what is there."""
+    if ring.intent is None or not ring.intent.undoing:
+        return
+    try:
+        scene.world.keystore.save(stages.undoing(ring, back=False))
+    except KeyStoreError as error:
+        scene.world.tell(f"the keyring could not note that the new key stays: {error.message}")
 
 
 def _back_in_place(

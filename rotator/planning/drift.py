@@ -112,7 +112,7 @@ def restored(name: str, stored: int, known: int) -> RestoredKeyring:
 def both_lost(name: str) -> Drift:
     """The error for a certificate and a key that are both gone: nobody can log in."""
     return Drift(
-        f"{name}: the virtual proxy has lost its certificate, and the keyring the key that was current: nobody can log in",
+        f"{name}: the virtual proxy has no certificate, and the keyring no current key of it any more: nobody can log in",
         hint=f"restore the keyring from a backup; without one, give it a new key: rotator create-proxy {name}",
     )
 

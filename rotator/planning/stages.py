@@ -59,11 +59,11 @@ def tested(ring: Ring) -> Ring:
     return replace(ring, untested=False)
 
 
-def undoing(ring: Ring) -> Ring:
-    """The pending key failed its test: from here on the way leads back, after a crash too."""
+def undoing(ring: Ring, *, back: bool = True) -> Ring:
+    """The pending key failed its test: from here on the way leads `back`, after a crash too; or forward again."""
     if ring.intent is None:
         return ring
-    return replace(ring, intent=replace(ring.intent, undoing=True))
+    return replace(ring, intent=replace(ring.intent, undoing=back))
 
 
 def undone(ring: Ring, now: datetime) -> Ring:

@@ -157,17 +157,70 @@ def test_a_replacement_that_no_proxy_could_tell_of(story: Story, world: World, b
     world.check_logins()
 
 
-def test_a_replacement_of_no_certificate_that_proxies_are_slow_to_take(story: Story, world: World) -> None:
-    """Where there was none there is nothing to go back to."""
+def test_a_replacement_of_no_certificate_that_one_proxy_is_slow_to_take(story: Story, world: World) -> None:
     story.run("create-proxy")
     by_hand(world, "")
     world.one.confirmed = "none"
-    for host in HOSTS:
-        world.server.node(host).stuck = True
+    world.server.node(HOSTS[1]).stuck = True
     assert story.run("adopt --replace-key", verb=replacing("none", lost=False)).exit == 4
     world.server.restart()
     assert story.run("rotate").exit == 0
     world.check_logins()
+
+
+@pytest.mark.parametrize("way", ["recover", "adopt --replace-key"])
+def test_a_replacement_that_every_proxy_refuses_where_nothing_can_be_put_back(
+    story: Story, world: World, way: str
+) -> None:
+    """It is over: no run can end it otherwise."""
+    story.run("create-proxy")
+    shown = in_place_of_ours(world).fingerprint
+    cut = Stroke("PUT qrs", 1, "crash after")
+    for host in HOSTS:
+        world.server.node(host).stuck = True
+    assert story.run("adopt --replace-key", cut, verb=replacing(shown, lost=False)).crashed
+    intent = world.one.ring().intent
+    assert intent is not None
+    lose_certificate(world, intent.before_certificate)
+    ended = story.run("rotate")
+    assert isinstance(ended.error, UndoFailed)
+    assert all(f"rotator {command}" in ended.hint for command in ("recover portal", "adopt portal --replace-key"))
+    world.server.restart()
+    new = str(world.shown())
+    world.one.confirmed = new
+    assert story.run(way, verb=replacing(new, lost=False) if "adopt" in way else None).exit == 0
+    world.check_logins()
+
+
+def test_a_way_back_that_was_begun_is_given_up_for_a_key_that_logs_in(story: Story, world: World) -> None:
+    """What `keys export` says belongs on the server is what is there."""
+    story.run("create-proxy")
+    shown = in_place_of_ours(world).fingerprint
+    for host in HOSTS:
+        world.server.node(host).stuck = True
+    undo = Stroke("PUT qrs", 2, "crash before")
+    assert story.run("adopt --replace-key", undo, verb=replacing(shown, lost=False)).crashed
+    world.server.restart()
+    world.server.node(HOSTS[1]).down = True
+    assert story.run("rotate").exit == 4
+    intent = world.one.ring().intent
+    assert intent is not None
+    assert not intent.undoing
+
+
+@pytest.mark.parametrize("fault", ["none", "503"])
+def test_a_strangers_key_that_recover_puts_back_is_told_with_it(story: Story, world: World, fault: str) -> None:
+    story.run("create-proxy")
+    shown = in_place_of_ours(world).fingerprint
+    for host in HOSTS:
+        world.server.node(host).stuck = True
+    cut = Stroke("PUT qrs", 1, "crash after")
+    assert story.run("adopt --replace-key", cut, verb=replacing(shown, lost=False)).crashed
+    strokes = () if fault == "none" else (Stroke("GET qrs", 5, "503", times=99),)
+    ended = story.run("recover", *strokes)
+    assert (ended.exit, world.shown()) == (4 if fault == "none" else 1, shown)
+    assert "undone: the certificate that was there is back; then" in ended.message
+    assert "nothing was changed" not in ended.hint
 
 
 def test_a_key_of_ours_that_was_replaced_is_put_back_and_made_current(story: Story, world: World) -> None:
