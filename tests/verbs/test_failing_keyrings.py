@@ -65,10 +65,8 @@ def test_a_keyring_that_is_gone_in_the_middle(story: Story, nth: int) -> None:
     story.run("recover")
 
 
-@pytest.mark.parametrize(("promotes", "status"), [(True, 0), (False, 4)])
-def test_something_else_writes_to_the_keyring_meanwhile(
-    story: Story, world: World, promotes: bool, status: int
-) -> None:
+@pytest.mark.parametrize(("what", "status"), [("promotes", 0), ("undoes", 4), ("writes the same", 4)])
+def test_something_else_writes_to_the_keyring_meanwhile(story: Story, world: World, what: str, status: int) -> None:
     """As with another state directory, whose lock is another: what is stored is believed only where it is what was wanted."""
     story.run("create-proxy")
 
@@ -77,7 +75,9 @@ def test_something_else_writes_to_the_keyring_meanwhile(
         ring = world.one.ring()
         index = next(name for name in world.one.keyring.items if name.endswith(INDEX))
         items = KeyItems(world.one.keyring, *index.removesuffix(INDEX).split("/", 1))
-        items.save(stages.promoted(ring, world.one.clock.now(), None) if promotes else ring)
+        now = world.one.clock.now()
+        written = {"promotes": stages.promoted(ring, now, None), "undoes": stages.undone(ring, now)}
+        items.save(written.get(what, ring))
         world.one.keyring.effects = mine
 
     assert story.run("rotate --now", Stroke("GET proxy", 6, None, meanwhile=write)).exit == status
