@@ -108,6 +108,8 @@ def test_the_sessions_that_are_cut_are_counted(portal: Sandbox) -> None:
     login(portal, token(portal))
     cuts = portal.rotator("rotate", "--now", "--dry-run", "--json").result["cuts"]
     assert cuts == [{"host": "localhost", "sessions": 1}, {"host": "rim1.localhost", "sessions": 0}]
+    assert portal.rotator("rotate", "--now").status == 0
+    assert portal.rotator("history", "portal", "--json").result["runs"][0]["sessions_cut"] == 1
 
 
 def test_no_session_is_left_behind(portal: Sandbox) -> None:
