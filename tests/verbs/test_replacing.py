@@ -24,6 +24,16 @@ def in_place_of_ours(world: World) -> PrivateKey:
     return stranger
 
 
+def cut_short_where_all_refuse(story: Story, world: World, cut: Stroke) -> str:
+    """The replacement of a stranger's key, whose fingerprint is given back; no proxy takes the change."""
+    story.run("create-proxy")
+    shown = in_place_of_ours(world).fingerprint
+    for host in HOSTS:
+        world.server.node(host).stuck = True
+    assert story.run("adopt --replace-key", cut, verb=replacing(shown, lost=False)).crashed
+    return shown
+
+
 def test_replacing_the_key_of_a_stranger(story: Story, world: World) -> None:
     story.run("create-proxy")
     stranger = in_place_of_ours(world)
@@ -173,12 +183,7 @@ def test_a_replacement_that_every_proxy_refuses_where_nothing_can_be_put_back(
     story: Story, world: World, way: str
 ) -> None:
     """It is over: no run can end it otherwise."""
-    story.run("create-proxy")
-    shown = in_place_of_ours(world).fingerprint
-    cut = Stroke("PUT qrs", 1, "crash after")
-    for host in HOSTS:
-        world.server.node(host).stuck = True
-    assert story.run("adopt --replace-key", cut, verb=replacing(shown, lost=False)).crashed
+    cut_short_where_all_refuse(story, world, Stroke("PUT qrs", 1, "crash after"))
     intent = world.one.ring().intent
     assert intent is not None
     lose_certificate(world, intent.before_certificate)
@@ -194,12 +199,7 @@ def test_a_replacement_that_every_proxy_refuses_where_nothing_can_be_put_back(
 
 def test_a_way_back_that_was_begun_is_given_up_for_a_key_that_logs_in(story: Story, world: World) -> None:
     """What `keys export` says belongs on the server is what is there."""
-    story.run("create-proxy")
-    shown = in_place_of_ours(world).fingerprint
-    for host in HOSTS:
-        world.server.node(host).stuck = True
-    undo = Stroke("PUT qrs", 2, "crash before")
-    assert story.run("adopt --replace-key", undo, verb=replacing(shown, lost=False)).crashed
+    cut_short_where_all_refuse(story, world, Stroke("PUT qrs", 2, "crash before"))
     world.server.restart()
     world.server.node(HOSTS[1]).down = True
     assert story.run("rotate").exit == 4
@@ -210,12 +210,7 @@ def test_a_way_back_that_was_begun_is_given_up_for_a_key_that_logs_in(story: Sto
 
 @pytest.mark.parametrize("fault", ["none", "503"])
 def test_a_strangers_key_that_recover_puts_back_is_told_with_it(story: Story, world: World, fault: str) -> None:
-    story.run("create-proxy")
-    shown = in_place_of_ours(world).fingerprint
-    for host in HOSTS:
-        world.server.node(host).stuck = True
-    cut = Stroke("PUT qrs", 1, "crash after")
-    assert story.run("adopt --replace-key", cut, verb=replacing(shown, lost=False)).crashed
+    shown = cut_short_where_all_refuse(story, world, Stroke("PUT qrs", 1, "crash after"))
     strokes = () if fault == "none" else (Stroke("GET qrs", 5, "503", times=99),)
     ended = story.run("recover", *strokes)
     assert (ended.exit, world.shown()) == (4 if fault == "none" else 1, shown)
