@@ -49,7 +49,8 @@ def conclude(
         certificates.check_clocks(scene)
     change = intents.change_of(scene, ring)
     after = short(change.intent.after)
-    key = "previous key" if change.intent.kind is IntentKind.ROLLBACK else "new key"
+    names = {IntentKind.ROLLBACK: "previous key", IntentKind.FIRST_KEY: "first key"}
+    key = names.get(change.intent.kind, "new key")
     if step is Step.UNDO:
         cause = f"the {key} failed its test login in an earlier run" if change.intent.undoing else f"the {key} is lost"
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), f"{cause}: {after}")
@@ -67,24 +68,46 @@ def conclude(
         cause = f"the {key} {after} failed its test login: {failure.message}"
         raise undoing.undo(scene, ring, change, virtual_proxy, proxies, failure.checks, cause) from None
     try:
-        ring, refused = steps.finish(scene, ring, virtual_proxy, proxies)
-    except steps.NotPromoted as refusal:
-        # Where there is no key to go back to, what logs in stays, and the next run goes on from here.
-        if change.intent.kind is IntentKind.FIRST_KEY:
-            raise KeyStoreUnavailable(
-                f"{scene.spec.name}: the first key {after} logs in, but the keyring cannot note that: {refusal}",
-                hint=f"mend the keyring (rotator doctor), then again: rotator create-proxy {scene.spec.name}",
-            ).with_checks(tested) from None
-        cause = f"the {key} {after} logs in, but the keyring cannot note that: {refusal}"
-        if change.old is None:
-            raise PersonNeeded(
-                f"{scene.spec.name}: {cause}; it stays in place, as the keyring does not give the key that was there before",
-                hint=f"mend the keyring (rotator doctor), then: rotator recover {scene.spec.name}",
-            ).with_checks(tested) from None
-        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), cause) from None
+        ring, refused = _finished(
+            scene, ring, change, virtual_proxy, proxies, tested, cause=f"the {key} {after} logs in"
+        )
     except NotDelivered as error:
         raise error.with_checks((*tested, *error.checks)) from None
-    return _promoted(scene, ring, virtual_proxy, outcome, (*tested, *refused))
+    message = f"the key {short(intents.current(ring).fingerprint)} is current and proven"
+    return scene.result(ring, outcome, "Promoted", message, (*tested, *refused), virtual_proxy=virtual_proxy)
+
+
+def _finished(
+    scene: Scene,
+    ring: Ring,
+    change: intents.Change,
+    virtual_proxy: VirtualProxy,
+    proxies: tuple[ProxyService, ...],
+    tested: tuple[Check, ...],
+    cause: str,
+) -> tuple[Ring, tuple[Check, ...]]:
+    """The step finish; where the keyring does not take it what logged in before is put back, if there was such a key."""
+    name = scene.spec.name
+    try:
+        return steps.finish(scene, ring, virtual_proxy, proxies)
+    except steps.NotPromoted as refusal:
+        cause = f"{cause}, but the keyring cannot note that: {refusal}"
+    # Where there is no key to go back to, what logs in stays, and the next run goes on from here.
+    if change.intent.kind is IntentKind.FIRST_KEY:
+        raise KeyStoreUnavailable(
+            f"{name}: {cause}", hint=f"mend the keyring (rotator doctor), then again: rotator create-proxy {name}"
+        ).with_checks(tested)
+    if change.old is None:
+        raise PersonNeeded(
+            f"{name}: {cause}; it stays in place, as the keyring does not give the key that was there before",
+            hint=f"mend the keyring (rotator doctor), then: rotator recover {name}",
+        ).with_checks(tested)
+    try:
+        raise undoing.undo(scene, ring, change, virtual_proxy, proxies, (), cause, proven=True)
+    except undoing.Promoted as stored:
+        ring = stored.ring
+    scene.world.tell("the keyring has noted it after all")
+    return steps.finish_promoted(scene, ring, virtual_proxy, proxies)
 
 
 def _first_key_again(scene: Scene, virtual_proxy: VirtualProxy) -> str:
@@ -105,10 +128,3 @@ def _linked_now(
     except ServerError as error:
         scene.world.tell(f"the proxies cannot be asked for anew: {error.message}")
         return before
-
-
-def _promoted(
-    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, outcome: Outcome, checks: tuple[Check, ...]
-) -> Result:
-    message = f"the key {short(intents.current(ring).fingerprint)} is current and proven"
-    return scene.result(ring, outcome, "Promoted", message, checks, virtual_proxy=virtual_proxy)

@@ -20,7 +20,7 @@ from rotator.errors import (
     UnknownState,
     VerificationFailed,
 )
-from rotator.intents import Change, finishing, held, opened, pasted_unread, version_of, withdraw
+from rotator.intents import Change, current, finishing, held, opened, pasted_unread, version_of, withdraw
 from rotator.keys import PrivateKey, digest, inspect_certificate
 from rotator.model import (
     Check,
@@ -163,19 +163,26 @@ def finish(
 
     Raises NotPromoted where the very first of this, the promotion, did not happen: then there is.
     """
-    with scene.world.journal.step("finish", opened(ring).after):
-        return _finished(scene, ring, virtual_proxy, proxies)
-
-
-def _finished(
-    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
-) -> tuple[Ring, tuple[Check, ...]]:
     now = scene.world.clock.now()
     intent = opened(ring)
-    promoted = stages.promoted(ring, now, hand_over_of(scene, intent.after, now))
-    if intent.kind is IntentKind.ROLLBACK:
-        promoted = stages.put_off(promoted, after_rollback(scene.spec, version_of(promoted, intent.after), now))
-    ring = _promoted(scene, intent, promoted)
+    with scene.world.journal.step("finish", intent.after):
+        promoted = stages.promoted(ring, now, hand_over_of(scene, intent.after, now))
+        if intent.kind is IntentKind.ROLLBACK:
+            promoted = stages.put_off(promoted, after_rollback(scene.spec, version_of(promoted, intent.after), now))
+        return _end(scene, _promoted(scene, intent, promoted), virtual_proxy, proxies)
+
+
+def finish_promoted(
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
+) -> tuple[Ring, tuple[Check, ...]]:
+    """The same from a ring on whose promotion the keyring has stored, though it gave no answer."""
+    with scene.world.journal.step("finish", current(ring).fingerprint):
+        return _end(scene, ring, virtual_proxy, proxies)
+
+
+def _end(
+    scene: Scene, ring: Ring, virtual_proxy: VirtualProxy, proxies: Sequence[ProxyService]
+) -> tuple[Ring, tuple[Check, ...]]:
     undelivered: NotDelivered | None = None
     try:
         ring = deliver(scene, ring)
@@ -215,8 +222,7 @@ def _promoted(scene: Scene, intent: Intent, promoted: Ring) -> Ring:
         ) from None
     if stored.generation == promoted.generation:
         raise NotPromoted(cause)
-    current = stored.at(Stage.CURRENT)
-    if stored.intent is None and current is not None and current.fingerprint == intent.after:
+    if stages.says_promoted(stored, intent.after):
         return stored
     raise PersonNeeded(
         f"{scene.spec.name}: the new key {short(intent.after)} is in place and logs in, but something else wrote to the "

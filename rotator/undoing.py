@@ -6,11 +6,19 @@ from dataclasses import replace
 from rotator import certificates, verification
 from rotator.errors import Drift, KeyNotFound, KeyStoreError, NotFound, RotatorError, UndoFailed, Undone
 from rotator.intents import Change
-from rotator.model import Check, Intent, IntentKind, ProxyService, Ring, Stage, VirtualProxy
+from rotator.model import Check, Fingerprint, Intent, IntentKind, ProxyService, Ring, VirtualProxy, short
 from rotator.planning import stages
 from rotator.planning.drift import out_of_loss, taken_in
 from rotator.scene import Scene
 from rotator.setting import named, put
+
+
+class Promoted(Exception):
+    """Nothing was undone: the keyring has stored the promotion, whose answer it did not give. Carries the ring."""
+
+    def __init__(self, ring: Ring) -> None:
+        super().__init__()
+        self.ring = ring
 
 
 def undo(
@@ -21,11 +29,14 @@ def undo(
     proxies: Sequence[ProxyService],
     failed: Sequence[Check],
     cause: str,
+    *,
+    proven: bool = False,
 ) -> Undone:
     """Put back what was there, and test it. Returns the error to raise, which tells the `cause` and the way back.
 
-    Raises UndoFailed, naming both causes and what to do by hand, where the old key is not proven to be back; the
-    intent then stays open, on its way back. A key that the keyring does not give is gone back to only where every proxy
+    `proven`: the new key logs in, but its promotion got no answer from the keyring; raises Promoted, having changed
+    nothing, where that shows to be stored after all. Raises UndoFailed, naming both causes and what to do by hand, where
+    the old key is not proven to be back; the intent then stays open, on its way back. A key that the keyring does not give is gone back to only where every proxy
     refuses the new one, and its certificate is there: else the new one stays, and may be the only one that logs in.
     """
     lost = change.old is None and ring.known(change.intent.before) is not None and not _given_up(change.intent)
@@ -33,6 +44,7 @@ def undo(
     if not gain and change.new is not None and virtual_proxy.fingerprint == change.intent.after:
         raise _kept(scene, ring, change, virtual_proxy, cause, failed, lost=lost)
     with scene.world.journal.step("undo", change.intent.before):
+        ring = _way_back(scene, ring, change.intent.after, proven=proven)
         return _undone(scene, ring, change, virtual_proxy, proxies, failed, f"{scene.spec.name}: {cause}", lost=lost)
 
 
@@ -88,7 +100,6 @@ def _undone(
     before = change.intent.before
     scene.world.tell(f"putting {named(before)} back")
     try:
-        ring = _way_back(scene, ring)
         if virtual_proxy.fingerprint != before:
             start, text = change.intent.after, _text(change)
             virtual_proxy = put(scene, ring, virtual_proxy.id, start=start, goal=before, text=text, patient=True)
@@ -121,7 +132,13 @@ def _undone(
             f"{cause}; the old certificate is back, but its key does not log in everywhere: {told}",
             hint=_on_the_proxies(scene),
         ).with_checks((*failed, *back))
-    _note(scene, ring, change.intent)
+    wrong = _note(scene, ring, change.intent)
+    if wrong is not None:
+        raise UndoFailed(
+            f"{cause}; the old certificate is back, and its key logs in, but the keyring has noted the new key, "
+            f"{short(change.intent.after)}, as the current one, and cannot take that back: {wrong.message}",
+            hint=f"mend the keyring (rotator doctor), then: rotator recover {scene.spec.name}",
+        ).with_checks((*failed, *back))
     if lost:
         raise UndoFailed(
             f"{cause}; the old certificate is back, but the keyring does not give its key, {named(before)}, so nobody "
@@ -140,28 +157,28 @@ def _given_up(intent: Intent) -> bool:
     return intent.kind is IntentKind.REPLACE_KEY
 
 
-def _note(scene: Scene, ring: Ring, intent: Intent) -> None:
+def _note(scene: Scene, ring: Ring, intent: Intent) -> KeyStoreError | None:
     """The change is over, in the keyring too. One that fails is told: the intent that stays is ended by the next run.
 
     But where a promotion got no answer from the keyring it may be stored after all, and then names a key that no proxy
-    takes: tokens would be signed with it, and consumers given it.
+    takes: tokens would be signed with it, and consumers given it. Returns the error that left it so.
     """
     keystore, over = scene.world.keystore, stages.undone(ring, scene.world.clock.now())
     try:
         keystore.save(over)
     except KeyStoreError as error:
-        cause = error.message
+        cause = error
     else:
-        return
+        return None
+    stored = _promotion(scene, intent.after)
+    if stored is None:
+        scene.world.tell(f"the keyring could not note that: {cause.message}; the next run sees it")
+        return None
     try:
-        stored = keystore.ring()
-        current = stored.at(Stage.CURRENT)
-        if stored.intent is None and current is not None and current.fingerprint == intent.after:
-            keystore.save(replace(over, generation=stored.generation))
-            return
+        keystore.save(replace(over, generation=stored.generation))
     except KeyStoreError as error:
-        cause = error.message
-    scene.world.tell(f"the keyring could not note that: {cause}; the next run sees it")
+        return error
+    return None
 
 
 def _text(change: Change) -> str:
@@ -170,13 +187,28 @@ def _text(change: Change) -> str:
     return change.old_text
 
 
-def _way_back(scene: Scene, ring: Ring) -> Ring:
-    """From here on the way leads back, after a crash too. A keyring that cannot note it does not keep users out."""
+def _way_back(scene: Scene, ring: Ring, after: Fingerprint, *, proven: bool) -> Ring:
+    """From here on the way leads back, after a crash too. A keyring that cannot note it does not keep users out.
+
+    Raises Promoted where a promotion that got no answer is what is stored.
+    """
     try:
         return scene.world.keystore.save(stages.undoing(ring))
     except KeyStoreError as error:
+        stored = _promotion(scene, after) if proven else None
+        if stored is not None:
+            raise Promoted(stored) from None
         scene.world.tell(f"the keyring could not note the undo: {error.message}")
         return ring
+
+
+def _promotion(scene: Scene, after: Fingerprint) -> Ring | None:
+    """What the keyring holds, where that is the promotion of a key; None where it is not, or gives no answer."""
+    try:
+        stored = scene.world.keystore.ring()
+    except KeyStoreError:
+        return None
+    return stored if stages.says_promoted(stored, after) else None
 
 
 def _forward(scene: Scene, ring: Ring) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.model import Baseline, Delivery, Intent, IntentKind, KeyVersion, Retry, Ring, Stage
+from rotator.model import Baseline, Delivery, Fingerprint, Intent, IntentKind, KeyVersion, Retry, Ring, Stage
 
 
 def _moved(ring: Ring, moves: dict[Stage, Stage], now: datetime) -> tuple[KeyVersion, ...]:
@@ -52,6 +52,12 @@ def promoted(ring: Ring, now: datetime, delivery: Delivery | None) -> Ring:
     )
     untested = any(key.stage is Stage.PREVIOUS for key in keys)
     return replace(ring, keys=keys, intent=None, delivery=delivery, retry=None, untested=untested)
+
+
+def says_promoted(ring: Ring, fingerprint: Fingerprint) -> bool:
+    """Whether a ring says that this key is the current one, and that no change is under way."""
+    current = ring.at(Stage.CURRENT)
+    return ring.intent is None and current is not None and current.fingerprint == fingerprint
 
 
 def tested(ring: Ring) -> Ring:

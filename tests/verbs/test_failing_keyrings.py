@@ -1,14 +1,20 @@
 """A keyring that fails, is late or lies in the middle of a change, or to which something else writes."""
 
+from typing import Final
+
 import pytest
 from worlds.effects import Effects, Stroke
 from worlds.keyring import INDEX
 from worlds.telling import Story, counted
 from worlds.world import World
 
+from rotator.errors import UndoFailed
 from rotator.keystore.key_items import KeyItems
-from rotator.model import Stage
 from rotator.planning import stages
+
+
+UNREAD: Final = Stroke("get", 24, "refused", times=2)
+"""Both questions with which the undo of a rotation begins."""
 
 
 @pytest.mark.parametrize("act", ["refused", "lost", "late", "garbled"])
@@ -25,17 +31,44 @@ def test_a_keyring_that_fails_at_each_call(story: Story, world: World, label: st
         assert story.brief("rotate --now").exit == 0
 
 
+@pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize("command", ["rotate --now", "rollback"])
+def test_a_promotion_that_is_stored_before_its_undo(story: Story, world: World, command: str, times: int) -> None:
+    """The new key logs in, and the keyring names it: nothing is put back, and no proxy restarts once more."""
+    story.run("create-proxy")
+    story.run("rotate --now")
+    before = world.shown()
+    nth = {"rotate --now": 5, "rollback": 2}[command]
+    ended = story.run(command, Stroke("set", nth, "garbled", times=times))
+    assert (ended.exit, ended.effects.seen["PUT qrs"], world.one.ring().intent) == (0, 1, None)
+    assert world.shown() not in (None, before)
+    assert world.shown() == world.one.current
+    assert story.run("rotate --now").exit == 0
+
+
 def test_a_promotion_that_is_stored_during_its_undo(story: Story, world: World) -> None:
     """The keyring then names a key that no proxy takes: the undo goes over it, and the rotation stays due."""
     story.run("create-proxy")
     first = world.shown()
     world.timeline.elapse(31 * 86400)
-    failed = story.run("rotate", Stroke("set", 5, "garbled"))
-    assert (failed.exit, world.shown(), world.one.ring().intent) == (1, first, None)
-    assert [key.fingerprint for key in world.one.ring().keys if key.stage is Stage.CURRENT] == [first]
+    failed = story.run("rotate", Stroke("set", 5, "garbled"), UNREAD)
+    assert (failed.exit, world.shown(), world.one.current, world.one.unfinished) == (1, first, first, False)
     world.timeline.elapse(3600)
     assert story.run("rotate").exit == 0
     assert world.shown() != first
+
+
+def test_a_promotion_that_is_stored_during_its_undo_and_cannot_be_taken_back(story: Story, world: World) -> None:
+    """Nobody is locked out, but keyring and server disagree: that is loud, and its hint is the way out."""
+    story.run("create-proxy")
+    first = world.shown()
+    failed = story.run("rotate --now", Stroke("set", 5, "garbled"), UNREAD, Stroke("set", 6, "refused"))
+    assert (failed.exit, type(failed.error), world.shown()) == (4, UndoFailed, first)
+    assert "rotator recover portal" in failed.hint
+    world.check_logins()
+    assert story.run("recover").exit == 0
+    assert (world.shown(), world.one.current) == (first, first)
+    assert story.run("rotate --now").exit == 0
 
 
 @pytest.mark.parametrize("act", ["refused", "garbled", "late"])

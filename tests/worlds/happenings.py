@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from worlds.admin import settle
-from worlds.effects import VANISH, Stroke
+from worlds.effects import GARBLED, VANISH, Stroke
 from worlds.keyring import KEY
 from worlds.rotators import Ended, Rotator, adopting
 from worlds.server import CERTIFICATE, HOSTS
@@ -75,7 +75,18 @@ class Happenings:
         self.counts["faults"] += len(ended.effects.struck)
         # A keyring that forgets is an older copy of itself: people are told, and decide.
         self.person = self.person or any(act == VANISH and "keyring" in labels for act, *labels in ended.effects.struck)
+        self.person = self.person or self._noted_late(rotator, ended)
         return ended
+
+    def _noted_late(self, rotator: Rotator, ended: Ended) -> bool:
+        """Whether a keyring stored late what was taken back because it could not be read meanwhile: people are told."""
+        struck = [(act, *labels) for act, *labels in ended.effects.struck if "keyring" in labels]
+        if (GARBLED, "keyring", "set") not in struck or not any("get" in labels for _, *labels in struck):
+            return False
+        ring = rotator.ring()
+        return ring.intent is None and self.world.shown() not in {
+            key.fingerprint for key in ring.keys if key.stage == "current"
+        }
 
     def pick(self, who: int) -> Rotator:
         return self.world.rotators[who % len(self.world.rotators)]
