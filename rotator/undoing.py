@@ -36,8 +36,9 @@ def undo(
 
     `proven`: the new key logs in, but its promotion got no answer from the keyring; raises Promoted, having changed
     nothing, where that shows to be stored after all. Raises UndoFailed, naming both causes and what to do by hand, where
-    the old key is not proven to be back; the intent then stays open, on its way back. A key that the keyring does not give is gone back to only where every proxy
-    refuses the new one, and its certificate is there: else the new one stays, and may be the only one that logs in.
+    the old key is not proven to be back; the intent then stays open, on its way back. A key that the keyring does not
+    give is gone back to only where every proxy refuses the new one, and its certificate is there: else the new one
+    stays, and may be the only one that logs in.
     """
     lost = change.old is None and ring.known(change.intent.before) is not None and not _given_up(change.intent)
     gain = change.old is not None or (change.old_text is not None and verification.refused_everywhere(failed))
@@ -132,10 +133,11 @@ def _undone(
             f"{cause}; the old certificate is back, but its key does not log in everywhere: {told}",
             hint=_on_the_proxies(scene),
         ).with_checks((*failed, *back))
+    logs_in = ", and its key logs in" if back else ""
     wrong = _note(scene, ring, change.intent)
     if wrong is not None:
         raise UndoFailed(
-            f"{cause}; the old certificate is back, and its key logs in, but the keyring has noted the new key, "
+            f"{cause}; the old certificate is back{logs_in}, but the keyring has noted the new key, "
             f"{short(change.intent.after)}, as the current one, and cannot take that back: {wrong.message}",
             hint=f"mend the keyring (rotator doctor), then: rotator recover {scene.spec.name}",
         ).with_checks((*failed, *back))
@@ -147,7 +149,7 @@ def _undone(
         ).with_checks(failed)
     again = "rotate" if change.intent.kind is IntentKind.ROTATE else "try"
     return Undone(
-        f"{cause}; undone: the certificate that was there is back" + (", and its key logs in" if back else ""),
+        f"{cause}; undone: the certificate that was there is back{logs_in}",
         hint=f"look at {'the proxies named' if failed else 'keyring and server'} (rotator doctor), then {again} again",
     ).with_checks((*failed, *back))
 
