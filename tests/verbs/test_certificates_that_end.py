@@ -8,6 +8,7 @@ import pytest
 from values import spec
 from worlds.by_hand import by_hand, certificate_of
 from worlds.effects import Stroke
+from worlds.losses import lose_certificate
 from worlds.rotators import replacing
 from worlds.server import HOSTS
 from worlds.telling import Story
@@ -74,17 +75,40 @@ def test_a_current_key_that_is_refused_before_its_certificate_ends_is_not_rotate
     assert world.shown() == world.made[0].fingerprint
 
 
+@pytest.mark.parametrize("noted", ["at once", "late"])
 @pytest.mark.parametrize("command", ["rotate", "recover"])
-def test_an_undo_to_a_certificate_that_has_ended_meanwhile(story: Story, world: World, command: str) -> None:
+def test_an_undo_to_a_certificate_that_has_ended_meanwhile(
+    story: Story, world: World, command: str, noted: str
+) -> None:
     """Nothing more comes of the change, and a new one can begin."""
     story.run("create-proxy")
     world.server.node(HOSTS[1]).stuck = True
     assert story.run("rotate --now", Stroke("PUT qrs", 2, "crash after")).crashed
     world.server.restart()
     world.timeline.elapse(140 * DAY)
+    if noted == "late":
+        assert story.run(command, Stroke("set", 1, "refused", times=9)).exit == 4
+        assert world.one.ring().intent is not None
     failed = story.run(command)
     assert (failed.exit, "has ended" in failed.message) == (4, True)
     assert story.run("rotate --now").exit == 0
+    world.check_logins()
+
+
+def test_a_replacement_whose_certificate_has_ended_and_nothing_can_be_put_back(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    by_hand(world, "no certificate that can be read")
+    world.one.confirmed = "none"
+    cut = Stroke("PUT qrs", 1, "crash after")
+    assert story.run("adopt --replace-key", cut, verb=replacing("none", lost=False)).crashed
+    intent = world.one.ring().intent
+    assert intent is not None
+    lose_certificate(world, intent.before_certificate)
+    world.timeline.elapse(140 * DAY)
+    ended = story.run("rotate")
+    assert (ended.exit, "its certificate has ended" in ended.hint) == (4, True)
+    world.one.confirmed = str(world.shown())
+    assert story.run("adopt --replace-key", verb=replacing(world.one.confirmed, lost=False)).exit == 0
     world.check_logins()
 
 

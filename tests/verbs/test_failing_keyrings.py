@@ -5,6 +5,7 @@ from typing import Final
 import pytest
 from worlds.effects import Effects, Stroke
 from worlds.keyring import INDEX
+from worlds.server import HOSTS
 from worlds.telling import Story, counted
 from worlds.world import World
 
@@ -98,10 +99,8 @@ def test_a_keyring_that_is_gone_in_the_middle(story: Story, nth: int) -> None:
     story.run("recover")
 
 
-@pytest.mark.parametrize(("what", "status"), [("promotes", 0), ("undoes", 4), ("writes the same", 4)])
-def test_something_else_writes_to_the_keyring_meanwhile(story: Story, world: World, what: str, status: int) -> None:
-    """As with another state directory, whose lock is another: what is stored is believed only where it is what was wanted."""
-    story.run("create-proxy")
+def writes(world: World, what: str) -> Stroke:
+    """Something else writes to the keyring while the new key is tested, as with another state directory, whose lock is another."""
 
     def write() -> None:
         mine, world.one.keyring.effects = world.one.keyring.effects, Effects()
@@ -113,6 +112,21 @@ def test_something_else_writes_to_the_keyring_meanwhile(story: Story, world: Wor
         items.save(written.get(what, ring))
         world.one.keyring.effects = mine
 
-    assert story.run("rotate --now", Stroke("GET proxy", 6, None, meanwhile=write)).exit == status
+    return Stroke("GET proxy", 6, None, meanwhile=write)
+
+
+@pytest.mark.parametrize(("what", "status"), [("promotes", 0), ("undoes", 4), ("writes the same", 4)])
+def test_something_else_writes_to_the_keyring_meanwhile(story: Story, world: World, what: str, status: int) -> None:
+    """What is stored is believed only where it is what was wanted."""
+    story.run("create-proxy")
+    assert story.run("rotate --now", writes(world, what)).exit == status
     assert story.run("recover").exit == 0
     assert story.run("rotate --now").exit == 0
+
+
+def test_something_else_promotes_a_key_that_fails_its_test(story: Story, world: World) -> None:
+    story.run("create-proxy")
+    first = world.shown()
+    world.server.node(HOSTS[1]).stuck = True
+    assert story.run("rotate --now", writes(world, "promotes")).exit == 1
+    assert (world.shown(), world.one.shown_current()) == (first, first)

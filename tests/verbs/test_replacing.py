@@ -167,9 +167,10 @@ def test_a_replacement_that_no_proxy_could_tell_of(story: Story, world: World, b
     world.check_logins()
 
 
-def test_a_replacement_of_no_certificate_that_one_proxy_is_slow_to_take(story: Story, world: World) -> None:
+@pytest.mark.parametrize("text", ["", "no certificate that can be read"], ids=["none", "unreadable"])
+def test_a_replacement_of_no_certificate_that_one_proxy_is_slow_to_take(story: Story, world: World, text: str) -> None:
     story.run("create-proxy")
-    by_hand(world, "")
+    by_hand(world, text)
     world.one.confirmed = "none"
     world.server.node(HOSTS[1]).stuck = True
     assert story.run("adopt --replace-key", verb=replacing("none", lost=False)).exit == 4
@@ -178,15 +179,19 @@ def test_a_replacement_of_no_certificate_that_one_proxy_is_slow_to_take(story: S
     world.check_logins()
 
 
+@pytest.mark.parametrize("noted", ["at once", "late"])
 @pytest.mark.parametrize("way", ["recover", "adopt --replace-key"])
 def test_a_replacement_that_every_proxy_refuses_where_nothing_can_be_put_back(
-    story: Story, world: World, way: str
+    story: Story, world: World, way: str, noted: str
 ) -> None:
     """It is over: no run can end it otherwise."""
     cut_short_where_all_refuse(story, world, Stroke("PUT qrs", 1, "crash after"))
     intent = world.one.ring().intent
     assert intent is not None
     lose_certificate(world, intent.before_certificate)
+    if noted == "late":
+        assert story.run("rotate", Stroke("set", 1, "refused")).exit == 4
+        assert world.one.ring().intent is not None
     ended = story.run("rotate")
     assert isinstance(ended.error, UndoFailed)
     assert all(f"rotator {command}" in ended.hint for command in ("recover portal", "adopt portal --replace-key"))

@@ -245,10 +245,11 @@ class Server:
 
 
 def fingerprint(certificate: str) -> str | None:
-    """Of the key in a certificate, read without any of rotator's code."""
-    if not certificate.strip():
+    """Of the key in a certificate, read without any of rotator's code; None where that is none, or cannot be read."""
+    try:
+        key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    except ValueError:
         return None
-    key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
     assert isinstance(key, rsa.RSAPublicKey)
     return spki(key)
 
